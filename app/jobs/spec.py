@@ -1,0 +1,58 @@
+"""The wish: what one job asks for, resolved and bounded. Pure pydantic, no I/O, no HTTP.
+
+Every process may import this file; the engine reads pictures' fields from it, the store writes it.
+"""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, Field
+
+MAX_SEED = 2**53 - 1  # the largest integer that JSON clients in JavaScript keep exactly
+MAX_IMAGES = 8
+MAX_SIZE = 2048
+
+
+class OutputFormat(StrEnum):
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+
+    @property
+    def content_type(self) -> str:
+        return f"image/{self.value}"
+
+
+class Priority(StrEnum):
+    """Queues are emptied in this order."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+class GenerationSpec(BaseModel, frozen=True, extra="forbid"):
+    """One job's wish with nothing left open: seed drawn, size and scheduler decided.
+
+    Attributes:
+        width: Pixels; a multiple of the model's factor (checked where the model is known).
+        height: Pixels.
+        guidance_scale: Above 1 every step also predicts without the prompt
+            (Ho & Salimans 2022, classifier-free guidance).
+        seed: Image k of the job is drawn from seed + k.
+        deadline_s: Seconds after submission by which the job must have ended.
+    """
+
+    prompt: str = Field(min_length=1, max_length=2_000)
+    negative_prompt: str = Field("", max_length=2_000)
+    model: str
+    width: int = Field(ge=64, le=MAX_SIZE)
+    height: int = Field(ge=64, le=MAX_SIZE)
+    num_images: int = Field(1, ge=1, le=MAX_IMAGES)
+    num_inference_steps: int = Field(ge=1, le=150)
+    guidance_scale: float = Field(ge=0, le=30, allow_inf_nan=False)
+    scheduler: str
+    seed: int = Field(ge=0, le=MAX_SEED)
+    output_format: OutputFormat = OutputFormat.PNG
+    output_quality: int = Field(90, ge=1, le=100)
+    priority: Priority = Priority.NORMAL
+    deadline_s: float | None = Field(None, ge=1, le=86_400, allow_inf_nan=False)
