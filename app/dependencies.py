@@ -1,0 +1,78 @@
+"""What a route may ask for: the services of this process, typed, and who is asking."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from app.jobs.admission import Door
+from app.jobs.catalogue import Catalogue
+from app.jobs.connection import connect, connect_async
+from app.jobs.events import EventFeed
+from app.jobs.images import ImageStore
+from app.jobs.queues import JobQueues
+from app.jobs.store import JobStore
+from app.links import ImageSigner, Links
+from app.settings import Settings
+
+ANONYMOUS = "anonymous"  # the owner of every job until API keys tell callers apart
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything the routes use, made once a process."""
+
+    settings: Settings
+    redis: Redis
+    stream_redis: AsyncRedis
+    queues: JobQueues
+    door: Door
+    store: JobStore
+    catalogue: Catalogue
+    images: ImageStore
+    feed: EventFeed
+    signer: ImageSigner
+
+    @classmethod
+    def connected(cls, settings: Settings) -> "Services":
+        """Wire them to the Redis of the settings. Connects lazily: Redis may be away."""
+        if settings.redis_url is None:
+            raise ValueError("DARKROOM_REDIS_URL is not set; `darkroom up` starts a store itself")
+        redis = connect(settings.redis_url)
+        stream_redis = connect_async(settings.redis_url)
+        queues = JobQueues(redis)
+        return cls(
+            settings=settings,
+            redis=redis,
+            stream_redis=stream_redis,
+            queues=queues,
+            door=Door(redis, queues, settings.max_queue),
+            store=JobStore(redis, queues, settings.job_ttl_s),
+            catalogue=Catalogue(redis),
+            images=ImageStore(settings.image_store_url),
+            feed=EventFeed(stream_redis),
+            signer=ImageSigner(redis, settings.image_url_ttl_s),
+        )
+
+    def links(self, request: Request) -> Links:
+        """URLs below the public address, or below the one this request came to."""
+        return Links(self.settings.public_url or str(request.base_url), self.signer)
+
+
+def services(request: Request) -> Services:
+    return cast(Services, request.app.state.services)
+
+
+def owner() -> str:
+    return ANONYMOUS
+
+
+def links(request: Request, found: Annotated[Services, Depends(services)]) -> Links:
+    return found.links(request)
+
+
+Service = Annotated[Services, Depends(services)]
+Owner = Annotated[str, Depends(owner)]
+RequestLinks = Annotated[Links, Depends(links)]

@@ -1,0 +1,121 @@
+"""From a wish to a job: the few steps that every dialect shares, each a function.
+
+Synchronous ones talk to Redis and run in the thread pool; the one that waits is asynchronous.
+"""
+
+import asyncio
+import contextlib
+from math import ceil
+from uuid import uuid4
+
+from starlette.concurrency import run_in_threadpool
+
+from app.dependencies import Services
+from app.errors import (
+    FieldError,
+    Gone,
+    IdempotencyMismatch,
+    InvalidRequest,
+    NotFound,
+    QueueFull,
+    Unavailable,
+)
+from app.jobs.admission import IdempotencyKey, Verdict
+from app.jobs.catalogue import ModelInfo
+from app.jobs.job import Job, JobStatus, now
+from app.jobs.spec import GenerationSpec
+from app.schemas import QueueView
+
+
+def find_model(services: Services, model_id: str | None) -> ModelInfo:
+    """The model asked for, or the default one, as its worker announced it."""
+    wanted = model_id or services.settings.default_model_id
+    found = services.catalogue.model(wanted)
+    if found:
+        return found
+    if model_id and model_id not in services.settings.model_paths:
+        known = ", ".join(model.id for model in services.catalogue.models()) or "none yet"
+        raise InvalidRequest(FieldError(field="model", message=f"unknown; there are: {known}"))
+    raise Unavailable(f"No worker has announced model {wanted!r} yet.", retry_after_s=2)
+
+
+def submit(
+    services: Services,
+    spec: GenerationSpec,
+    owner: str,
+    metadata: dict[str, str],
+    idempotency: IdempotencyKey | None = None,
+) -> tuple[Job, bool]:
+    """Take the wish in; the job, and whether it is a replay of an earlier submission.
+
+    Raises:
+        QueueFull: As many jobs wait as may; says when to come back.
+        IdempotencyMismatch: The key came before with another body.
+        Gone: The key's job has been erased since.
+    """
+    job = Job(
+        id=uuid4().hex,
+        owner=owner,
+        status=JobStatus.QUEUED,
+        spec=spec,
+        metadata=metadata,
+        created_at=now(),
+    )
+    models = [model.id for model in services.catalogue.models()]
+    admission = services.door.admit(job, idempotency, models)
+    match admission.verdict:
+        case Verdict.ACCEPTED:
+            return job, False
+        case Verdict.REPLAY:
+            first = services.store.get(admission.job_id)
+            if first is None:
+                raise Gone("The job that this Idempotency-Key made is no longer kept.")
+            return first, True
+        case Verdict.MISMATCH:
+            raise IdempotencyMismatch("This Idempotency-Key was used with another body.")
+        case Verdict.FULL:
+            seconds = ceil(admission.waiting * _seconds_per_job(services, spec.model))
+            raise QueueFull(
+                f"{admission.waiting} jobs wait already.", retry_after_s=max(1, seconds)
+            )
+
+
+def find_job(services: Services, job_id: str, owner: str) -> Job:
+    """The owner's job; another's is as unknown as none."""
+    job = services.store.get(job_id)
+    if job is None or job.owner != owner:
+        raise NotFound(f"There is no job {job_id!r}.")
+    return job
+
+
+def place_in_queue(services: Services, job: Job) -> QueueView | None:
+    """How many jobs come first, and seconds until this one ends; None once it has left."""
+    if job.status is not JobStatus.QUEUED:
+        return None
+    position = services.queues.position(job.id, job.spec)
+    if position is None:
+        return None
+    pace = _seconds_per_job(services, job.spec.model)
+    eta_s = round((position + job.spec.num_images) * pace, 3)
+    return QueueView(position=position, eta_s=eta_s if pace else None)
+
+
+async def until_terminal(services: Services, job: Job, timeout_s: float) -> Job:
+    """The job as soon as it has ended, or as it is after `timeout_s` seconds."""
+
+    async def ended() -> None:
+        async for _ in services.feed.follow(job.id):
+            pass
+
+    if not job.status.is_terminal and timeout_s > 0:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended(), timeout_s)
+    latest = await run_in_threadpool(services.store.get, job.id)
+    return latest or job
+
+
+def _seconds_per_job(services: Services, model_id: str) -> float:
+    """Seconds between two pictures of this model lately, all its workers together; 0 if unknown."""
+    workers = [one for one in services.catalogue.workers() if model_id in one.models]
+    rates = [1 / one.seconds_per_image for one in workers if one.seconds_per_image]
+    return 1 / sum(rates) if rates else 0.0

@@ -1,0 +1,134 @@
+"""Following jobs: every event of a stream once and in order, for any number of watchers.
+
+One blocking XREAD an API process serves all of them; a private stream wakes it whenever the set
+of watched jobs changes, since a blocked XREAD must never be cancelled.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, cast
+from uuid import uuid4
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.jobs import keys
+from app.jobs.job import JobEvent
+
+log = logging.getLogger(__name__)
+
+BEGINNING = "0-0"
+BLOCK_MS = 10_000
+RETRY_S = 0.3
+
+Entry = tuple[bytes, dict[bytes, bytes]]
+
+
+def position(event_id: str) -> tuple[int, int]:
+    """A stream id as the pair of integers that orders it."""
+    milliseconds, _, sequence = event_id.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
+class EventFeed:
+    """The events of all watched jobs. `run()` is the reader; one task for it, for ever."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._wake = f"{keys.PREFIX}:wake:{uuid4().hex}"
+        self._positions: dict[str, str] = {}
+        self._watchers: dict[str, set[asyncio.Queue[JobEvent]]] = {}
+
+    async def follow(
+        self, job_id: str, after: str = BEGINNING, quiet_s: float = 15.0
+    ) -> AsyncIterator[JobEvent | None]:
+        """Every event after the id `after`, until a terminal one; None each `quiet_s` of silence.
+
+        Watches first and reads the past second, so that no event falls between; what comes twice
+        is dropped by its id.
+        """
+        last = position(after)
+        async with self._watching(job_id) as queue:
+            for event in await self.past(job_id, after):
+                last = position(event.id)
+                yield event
+                if event.is_terminal:
+                    return
+            while True:
+                try:
+                    event = await asyncio.wait_for(queue.get(), quiet_s)
+                except TimeoutError:
+                    yield None
+                    continue
+                if position(event.id) <= last:
+                    continue
+                last = position(event.id)
+                yield event
+                if event.is_terminal:
+                    return
+
+    async def run(self) -> None:
+        """Read all watched streams and hand their entries on; outlives every absence of Redis."""
+        woken = BEGINNING
+        while True:
+            try:
+                streams = {self._wake: woken, **self._positions}
+                found = await self._redis.xread(cast(Any, streams), count=1_000, block=BLOCK_MS)
+            except RedisError as error:
+                log.warning("events.reader_waits: %s", error)
+                await asyncio.sleep(RETRY_S)
+                continue
+            for key, entries in cast(list[tuple[bytes, list[Entry]]], found or []):
+                name, latest = key.decode(), entries[-1][0].decode()
+                if name == self._wake:
+                    woken = latest
+                elif name in self._positions:
+                    self._positions[name] = latest
+                    self._hand_on(name, entries)
+
+    async def close(self) -> None:
+        with contextlib.suppress(RedisError):
+            await self._redis.delete(self._wake)
+        await self._redis.aclose()
+
+    def _hand_on(self, name: str, entries: list[Entry]) -> None:
+        events = [_event(entry) for entry in entries]
+        for queue in self._watchers.get(name, ()):
+            for event in events:
+                queue.put_nowait(event)
+
+    @contextlib.asynccontextmanager
+    async def _watching(self, job_id: str) -> AsyncGenerator[asyncio.Queue[JobEvent]]:
+        name, queue = keys.events(job_id), asyncio.Queue[JobEvent]()
+        if name not in self._positions:
+            newest = cast(list[Entry], await self._redis.xrevrange(name, count=1))
+            self._positions.setdefault(name, newest[0][0].decode() if newest else BEGINNING)
+        self._watchers.setdefault(name, set()).add(queue)
+        try:
+            await self._ring()
+            yield queue
+        finally:
+            self._watchers[name].discard(queue)
+            if not self._watchers[name]:
+                del self._watchers[name]
+                self._positions.pop(name, None)
+
+    async def _ring(self) -> None:
+        await self._redis.xadd(self._wake, {"watch": 1}, maxlen=1)
+        await self._redis.expire(self._wake, 3_600)
+
+    async def past(self, job_id: str, after: str = BEGINNING) -> list[JobEvent]:
+        """The events so far that come after the id `after`."""
+        lower = "-" if after == BEGINNING else f"({after}"
+        found = cast(list[Entry], await self._redis.xrange(keys.events(job_id), lower, "+"))
+        return [_event(entry) for entry in found]
+
+
+def _event(entry: Entry) -> JobEvent:
+    event_id, fields = entry
+    return JobEvent(
+        id=event_id.decode(), type=fields[b"type"].decode(), data=json.loads(fields[b"data"])
+    )

@@ -1,0 +1,109 @@
+"""RQ as the front end sees it: which queue a job waits in, and what RQ must be told.
+
+RQ delivers; our record is the truth. An RQ job of ours carries its id and nothing else, so that
+no payload is ever unpacked into code. With `worker.rq_worker` the only file that knows RQ.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from redis import Redis
+from redis.exceptions import ResponseError
+from rq import Queue, Retry
+from rq.command import send_stop_job_command
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Job as RqJob
+from rq.job import JobStatus as RqStatus
+from rq.serializers import JSONSerializer
+from rq.utils import now
+
+from app.jobs.spec import GenerationSpec, Priority
+
+FUNCTION = "worker.generate"  # a name on the worker's allow-list; nobody ever imports it
+MAX_ATTEMPTS = 4  # one try and three more after a lost worker
+RESULT_TTL_S = 600  # RQ's own bookkeeping, for `rq info`; ours is the record
+REGISTERED = Queue.redis_queues_keys
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What the admission script writes for RQ: a job's hash, and the queue to push it to."""
+
+    job_key: str
+    queue_key: str
+    fields: dict[str, Any]
+
+
+def queue_name(model: str, priority: Priority) -> str:
+    return f"{priority.value}:{model}"
+
+
+def queue_names(models: Iterable[str]) -> list[str]:
+    """All queues of these models, the most urgent first."""
+    models = list(models)
+    return [queue_name(model, priority) for priority in Priority for model in models]
+
+
+class JobQueues:
+    """The queues of all models, by RQ's names."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def queue(self, name: str) -> Queue:
+        return Queue(name, connection=self._redis, serializer=JSONSerializer)
+
+    def keys(self, models: Iterable[str]) -> list[str]:
+        return [self.queue(name).key for name in queue_names(models)]
+
+    def delivery(self, job_id: str, spec: GenerationSpec) -> Delivery:
+        """RQ's side of a new job: attempts bounded, put at the front when a worker is lost."""
+        queue = self.queue(queue_name(spec.model, spec.priority))
+        job = queue.create_job(
+            FUNCTION,
+            job_id=job_id,
+            timeout=-1,
+            result_ttl=RESULT_TTL_S,
+            failure_ttl=RESULT_TTL_S,
+            retry=Retry(max=MAX_ATTEMPTS - 1, enqueue_at_front=True),
+            status=RqStatus.QUEUED,
+        )
+        job.enqueued_at = now()
+        return Delivery(job.key, queue.key, job.to_dict())
+
+    def position(self, job_id: str, spec: GenerationSpec) -> int | None:
+        """Jobs that will be taken before this one; None once it has left the queue."""
+        before = list(Priority)[: list(Priority).index(spec.priority)]
+        with self._redis.pipeline(transaction=False) as pipe:
+            for priority in before:
+                pipe.llen(self.queue(queue_name(spec.model, priority)).key)
+            pipe.lpos(self.queue(queue_name(spec.model, spec.priority)).key, job_id)
+            *lengths, place = cast(list[int], pipe.execute())
+        return None if cast(int | None, place) is None else sum(lengths) + place
+
+    def waiting(self, models: Iterable[str]) -> int:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for key in self.keys(models):
+                pipe.llen(key)
+            return sum(cast(list[int], pipe.execute()))
+
+    def executing(self, models: Iterable[str]) -> int:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for name in queue_names(models):
+                pipe.zcard(self.queue(name).started_job_registry.key)
+            return sum(cast(list[int], pipe.execute()))
+
+    def withdraw(self, job_id: str, spec: GenerationSpec) -> None:
+        """Take a job out of its queue for good."""
+        with self._redis.pipeline() as pipe:
+            pipe.lrem(self.queue(queue_name(spec.model, spec.priority)).key, 0, job_id)
+            pipe.delete(RqJob.key_for(job_id))
+            pipe.execute()
+
+    def stop(self, job_id: str) -> None:
+        """Ask the worker that runs the job to drop it; silent if none does."""
+        try:
+            send_stop_job_command(self._redis, job_id, serializer=JSONSerializer)
+        except (InvalidJobOperation, NoSuchJobError, ResponseError):
+            return

@@ -1,0 +1,209 @@
+"""The record of every job, and the only writer of it after admission.
+
+Each change is one script: it checks that the job may still change and that the caller holds its
+lease, sets the fields and appends the event, all or nothing. A result that comes from a worker
+which has lost its lease is therefore never seen.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from typing import Any, cast
+
+from redis import Redis
+from redis.client import Pipeline
+
+from app.jobs import keys
+from app.jobs.job import FailureCode, Job, JobStatus, StoredImage, now
+from app.jobs.queues import JobQueues
+
+QUEUED = JobStatus.QUEUED.value
+PROCESSING = JobStatus.PROCESSING.value
+IS_OPEN = f"{QUEUED} {PROCESSING}"
+PAGE = 200  # ids read at once while a listing looks for jobs of one status
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: denoising steps done, of how many."""
+
+    job_id: str
+    lease: str
+    step: int
+    total_steps: int
+
+
+class JobStore:
+    """Jobs by id. `job_ttl_s`: seconds that a job is kept after it has ended."""
+
+    def __init__(self, redis: Redis, queues: JobQueues, job_ttl_s: int) -> None:
+        self._redis = redis
+        self._queues = queues
+        self._job_ttl_s = job_ttl_s
+        script = files("app.jobs").joinpath("transition.lua").read_text()
+        self._transition = redis.register_script(script)
+
+    # -- reading --
+
+    def get(self, job_id: str) -> Job | None:
+        return self.get_many([job_id])[0]
+
+    def get_many(self, job_ids: list[str]) -> list[Job | None]:
+        """The records in the order asked for; None where there is none (any more)."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hgetall(keys.record(job_id))
+            found = cast(list[dict[bytes, bytes]], pipe.execute())
+        return [_read(fields) for fields in found]
+
+    def newest(
+        self, owner: str, status: JobStatus | None, limit: int, before: float | None
+    ) -> list[Job]:
+        """An owner's jobs, newest first, submitted before the time `before` (seconds)."""
+        key, jobs = keys.owned(owner), list[Job]()
+        upper: float | str = "+inf" if before is None else f"({before!r}"
+        while len(jobs) < limit:
+            page = self._redis.zrevrangebyscore(key, upper, "-inf", 0, PAGE, withscores=True)
+            entries = cast(list[tuple[bytes, float]], page)
+            if not entries:
+                break
+            found = self.get_many([entry.decode() for entry, _ in entries])
+            if gone := [entry for (entry, _), job in zip(entries, found, strict=True) if not job]:
+                self._redis.zrem(key, *gone)
+            jobs += [job for job in found if job and status in (None, job.status)]
+            upper = f"({entries[-1][1]!r}"
+        return jobs[:limit]
+
+    def overdue(self) -> list[str]:
+        """Ids of open jobs whose deadline has passed."""
+        found = self._redis.zrangebyscore(keys.DEADLINES, "-inf", now().timestamp(), 0, PAGE)
+        return [job_id.decode() for job_id in cast(list[bytes], found)]
+
+    # -- what a client may do --
+
+    def cancel(self, job: Job) -> None:
+        """End a queued job at once; ask for the end of one that is being processed."""
+        if self._finish(job.id, QUEUED, "", JobStatus.CANCELED, {}):
+            self._queues.withdraw(job.id, job.spec)
+        elif self._change(job.id, PROCESSING, "", "", {"is_cancel_requested": "1"}):
+            self._queues.stop(job.id)
+
+    def erase(self, job: Job) -> None:
+        """Forget the job: record, events, its place in the queue and in the owner's list."""
+        self.cancel(job)
+        self._queues.withdraw(job.id, job.spec)
+        with self._redis.pipeline() as pipe:
+            pipe.delete(keys.record(job.id), keys.events(job.id))
+            pipe.zrem(keys.owned(job.owner), job.id)
+            pipe.zrem(keys.DEADLINES, job.id)
+            pipe.execute()
+
+    # -- what the holder of a lease may do --
+
+    def started(self, job: Job, lease: str) -> bool:
+        """Give the job to the execution named `lease`; False if it has ended meanwhile."""
+        fields = {"status": PROCESSING, "lease": lease, "attempts": str(job.attempts + 1)}
+        if job.started_at is None:
+            fields["started_at"] = now().isoformat()
+        return self._change(job.id, IS_OPEN, "", PROCESSING, fields)
+
+    def progressed(self, updates: Iterable[Progress]) -> None:
+        """Publish the progress of many jobs in one round trip."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for update in updates:
+                data = {
+                    "step": update.step,
+                    "total_steps": update.total_steps,
+                    "fraction": round(update.step / update.total_steps, 4),
+                }
+                self._change(
+                    update.job_id,
+                    PROCESSING,
+                    update.lease,
+                    "progress",
+                    {"step": str(update.step)},
+                    data=json.dumps(data),
+                    pipe=pipe,
+                )
+            pipe.execute()
+
+    def image_stored(self, job_id: str, lease: str, image: StoredImage) -> bool:
+        """Add one finished picture, which lies in the image store already."""
+        value = image.model_dump_json()
+        fields = {f"image:{image.index}": value}
+        return self._change(job_id, PROCESSING, lease, "image", fields, data=value)
+
+    def succeeded(self, job: Job, lease: str, engine_s: float) -> bool:
+        fields = {"step": str(job.total_steps), "engine_s": f"{engine_s:.6f}"}
+        return self._finish(job.id, PROCESSING, lease, JobStatus.SUCCEEDED, fields)
+
+    def expired(self, job_id: str) -> bool:
+        """Fail a job whose deadline passed before any worker took it."""
+        message = "The deadline passed while the job was waiting."
+        error = {"error": _error(FailureCode.DEADLINE_EXCEEDED, message)}
+        return self._finish(job_id, QUEUED, "", JobStatus.FAILED, error)
+
+    def failed(self, job_id: str, lease: str, code: FailureCode, message: str) -> bool:
+        """End the job with an error; without a lease only whoever recovers jobs may call this."""
+        error = {"error": _error(code, message)}
+        return self._finish(job_id, IS_OPEN, lease, JobStatus.FAILED, error)
+
+    def canceled(self, job_id: str, lease: str) -> bool:
+        return self._finish(job_id, IS_OPEN, lease, JobStatus.CANCELED, {})
+
+    # -- the one way to write --
+
+    def _finish(
+        self, job_id: str, allowed: str, lease: str, status: JobStatus, fields: dict[str, str]
+    ) -> bool:
+        fields = {**fields, "status": status.value, "finished_at": now().isoformat()}
+        return self._change(job_id, allowed, lease, status.value, fields, ttl_s=self._job_ttl_s)
+
+    def _change(
+        self,
+        job_id: str,
+        allowed: str,
+        lease: str,
+        event: str,
+        fields: dict[str, str],
+        *,
+        data: str = "",
+        ttl_s: int | None = None,
+        pipe: Pipeline | None = None,
+    ) -> bool:
+        before: Any = self._transition(
+            keys=[keys.record(job_id), keys.events(job_id), keys.DEADLINES],
+            args=[
+                allowed,
+                lease,
+                event,
+                data,
+                keys.EVENTS_MAXLEN,
+                ttl_s or "",
+                *(part for pair in fields.items() for part in pair),
+            ],
+            client=pipe,
+        )
+        return before is not None
+
+
+def _read(fields: dict[bytes, bytes]) -> Job | None:
+    if not fields:
+        return None
+    return Job.from_record({key.decode(): value.decode() for key, value in fields.items()})
+
+
+def _error(code: FailureCode, message: str) -> str:
+    return json.dumps({"code": code.value, "message": message})
+
+
+def cursor_of(job: Job) -> str:
+    """Where a listing goes on after this job."""
+    return repr(job.created_at.timestamp())
+
+
+def seconds_between(earlier: datetime | None, later: datetime | None) -> float | None:
+    """Seconds from one time to another, if both have come."""
+    return (later - earlier).total_seconds() if earlier and later else None

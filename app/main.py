@@ -1,0 +1,40 @@
+"""The front end, assembled: settings in, an ASGI application out."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+from fastapi import FastAPI
+
+from app import errors
+from app.dependencies import Services
+from app.limits import BodyLimit
+from app.routes import events, images, jobs, system
+from app.settings import Settings
+
+TITLE = "Darkroom"
+VERSION = "0.1.0"
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application; without settings, those of the environment."""
+    settings = settings or Settings()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        services = Services.connected(settings)
+        app.state.services = services
+        reader = asyncio.create_task(services.feed.run())
+        yield
+        reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reader
+        await services.feed.close()
+        services.redis.close()
+
+    app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_middleware(BodyLimit)
+    errors.install(app)
+    for routes in (jobs, events, images, system):
+        app.include_router(routes.router)
+    return app

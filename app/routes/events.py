@@ -1,0 +1,66 @@
+"""The life of a job as server-sent events (WHATWG HTML, section 9.2), resumable."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from app import intake
+from app.dependencies import Owner, RequestLinks, Service, Services
+from app.jobs.events import BEGINNING
+from app.jobs.job import Job, JobEvent, StoredImage
+from app.links import Links
+from app.schemas import ImageView, JobView
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+KEEP_ALIVE = ": still here\n\n"
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies must not hold it back
+
+
+@router.get("/{job_id}/events", response_class=StreamingResponse)
+async def events(
+    job_id: str,
+    services: Service,
+    owner: Owner,
+    links: RequestLinks,
+    last_event_id: Annotated[str, Header(pattern=r"^\d{1,18}-\d{1,18}$")] = BEGINNING,
+) -> StreamingResponse:
+    """Every event after `Last-Event-ID`, each once and in order, until the job has ended."""
+    job = await run_in_threadpool(intake.find_job, services, job_id, owner)
+    stream = _stream(services, job, links, last_event_id)
+    return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
+
+
+async def _stream(services: Services, job: Job, links: Links, after: str) -> AsyncIterator[str]:
+    if job.status.is_terminal:  # the stream is complete: nothing to wait for
+        for event in await services.feed.past(job.id, after):
+            yield render(event, links)
+        return
+    async for event in services.feed.follow(job.id, after):
+        if event:
+            yield render(event, links)
+            continue
+        yield KEEP_ALIVE
+        if await run_in_threadpool(services.store.get, job.id) is None:
+            return  # erased: no terminal event will come
+
+
+def render(event: JobEvent, links: Links) -> str:
+    """One event in the wire's form; its id is the Redis stream's, so `Last-Event-ID` resumes."""
+    body = json.dumps(_body(event, links), separators=(",", ":"))
+    return f"id: {event.id}\nevent: {event.type}\ndata: {body}\n\n"
+
+
+def _body(event: JobEvent, links: Links) -> dict[str, Any]:
+    if job := event.job:
+        return JobView.of(job, links).model_dump(mode="json")
+    if event.type == "image":
+        image = StoredImage.model_validate(event.data)
+        url, expires_at = links.image(image.key)
+        view = ImageView(**image.model_dump(exclude={"key"}), url=url, expires_at=expires_at)
+        return view.model_dump(mode="json")
+    return event.data

@@ -1,0 +1,145 @@
+"""The native dialect: jobs, one resource, as the contract names everything."""
+
+import hashlib
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from app import intake
+from app.dependencies import Owner, RequestLinks, Service, Services
+from app.errors import FieldError, InvalidRequest
+from app.jobs.admission import IdempotencyKey
+from app.jobs.job import Job, JobStatus
+from app.jobs.store import cursor_of
+from app.links import Links
+from app.schemas import JobPage, JobView, Submission
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+MAX_WAIT_S = 60
+Prefer = Annotated[
+    str | None, Header(description="`wait=N` waits N seconds for the end (RFC 7240)")
+]
+Key = Annotated[str | None, Header(max_length=255, min_length=1)]
+
+
+@router.post("", status_code=202, response_model=JobView)
+async def submit(
+    submission: Submission,
+    services: Service,
+    owner: Owner,
+    links: RequestLinks,
+    prefer: Prefer = None,
+    idempotency_key: Key = None,
+) -> Response:
+    """Take a job in; with `Prefer: wait=N` answer 200 if it ends in time."""
+
+    def take_in() -> tuple[Job, bool]:
+        spec = submission.to_spec(intake.find_model(services, submission.model))
+        idempotency = _idempotency(idempotency_key, submission)
+        return intake.submit(services, spec, owner, submission.metadata, idempotency)
+
+    job, replayed = await run_in_threadpool(take_in)
+    wait_s = _wait_s(prefer)
+    if wait_s:
+        job = await intake.until_terminal(services, job, wait_s)
+    headers = {"Location": links.job(job.id)}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return await run_in_threadpool(_answer, services, job, links, wait_s, headers)
+
+
+@router.get("")
+def newest(
+    services: Service,
+    owner: Owner,
+    links: RequestLinks,
+    status: JobStatus | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: str | None = None,
+) -> JobPage:
+    """The caller's jobs, newest first."""
+    jobs = services.store.newest(owner, status, limit + 1, _before(cursor))
+    page = jobs[:limit]
+    return JobPage(
+        data=[JobView.of(job, links, intake.place_in_queue(services, job)) for job in page],
+        next_cursor=cursor_of(page[-1]) if len(jobs) > limit else None,
+    )
+
+
+@router.get("/{job_id}", response_model=JobView)
+async def show(
+    job_id: str, services: Service, owner: Owner, links: RequestLinks, prefer: Prefer = None
+) -> Response:
+    """The job; with `Prefer: wait=N` as soon as it has ended, or after N seconds."""
+    job = await run_in_threadpool(intake.find_job, services, job_id, owner)
+    wait_s = _wait_s(prefer)
+    if wait_s:
+        job = await intake.until_terminal(services, job, wait_s)
+    if job.status is JobStatus.QUEUED:
+        view = await run_in_threadpool(_view, services, job, links)
+    else:
+        view = JobView.of(job, links)
+    return _json(view, 200, wait_s, {})
+
+
+@router.post("/{job_id}/cancel")
+def cancel(job_id: str, services: Service, owner: Owner, links: RequestLinks) -> JobView:
+    """End the job before its next denoising step; no effect on one that has ended."""
+    job = intake.find_job(services, job_id, owner)
+    services.store.cancel(job)
+    return JobView.of(intake.find_job(services, job_id, owner), links)
+
+
+@router.delete("/{job_id}", status_code=204)
+def erase(job_id: str, services: Service, owner: Owner) -> None:
+    """Forget the job, its events and its pictures."""
+    job = intake.find_job(services, job_id, owner)
+    services.store.erase(job)
+    services.images.delete(image.key for image in job.images)
+
+
+def _idempotency(key: str | None, submission: Submission) -> IdempotencyKey | None:
+    """What the client sent decides, not what was drawn or filled in for it."""
+    if key is None:
+        return None
+    sent = submission.model_dump_json(exclude_unset=True)
+    return IdempotencyKey(key, hashlib.sha256(sent.encode()).hexdigest())
+
+
+def _wait_s(prefer: str | None) -> int | None:
+    """Seconds asked for by `Prefer: wait=N`, at most 60; other preferences are none of ours."""
+    found = re.search(r"(?:^|[,;\s])wait(?:\s*=\s*\"?(\d{1,9})\"?)?(?=$|[,;\s])", prefer or "")
+    return min(int(found[1] or MAX_WAIT_S), MAX_WAIT_S) if found else None
+
+
+def _before(cursor: str | None) -> float | None:
+    if cursor is None:
+        return None
+    if not re.fullmatch(r"\d{1,12}(\.\d{1,9})?", cursor):
+        raise InvalidRequest(FieldError(field="cursor", message="is not one of ours"))
+    return float(cursor)
+
+
+def _view(services: Services, job: Job, links: Links) -> JobView:
+    return JobView.of(job, links, intake.place_in_queue(services, job))
+
+
+def _answer(
+    services: Services, job: Job, links: Links, wait_s: int | None, headers: dict[str, str]
+) -> Response:
+    """202 while the job goes on, with a hint when to look again; 200 once a wait saw its end."""
+    view = _view(services, job, links)
+    if wait_s is not None and job.status.is_terminal:
+        return _json(view, 200, wait_s, headers)
+    eta_s = view.queue.eta_s if view.queue else None
+    return _json(view, 202, wait_s, {**headers, "Retry-After": str(max(1, round(eta_s or 1)))})
+
+
+def _json(view: JobView, status: int, wait_s: int | None, headers: dict[str, str]) -> Response:
+    if wait_s is not None:
+        headers = {**headers, "Preference-Applied": f"wait={wait_s}"}
+    return JSONResponse(view.model_dump(mode="json"), status, headers)

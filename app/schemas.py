@@ -1,0 +1,214 @@
+"""The native contract's bodies: what `POST /v1/jobs` takes and what a job looks like outside.
+
+Pure translations: a submission and a model make a spec, a job and its links make an answer.
+"""
+
+import secrets
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from app.errors import FieldError, InvalidRequest
+from app.jobs.catalogue import ModelInfo
+from app.jobs.job import Job, JobError, JobStatus
+from app.jobs.spec import MAX_IMAGES, MAX_SEED, MAX_SIZE, GenerationSpec, OutputFormat, Priority
+from app.jobs.store import seconds_between
+from app.links import Links
+
+Value = TypeVar("Value")
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not contain the NUL character")
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+Text = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_no_nul)]
+Metadatum = Annotated[str, StringConstraints(max_length=512), AfterValidator(_no_nul)]
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+
+
+class Submission(BaseModel):
+    """The body of `POST /v1/jobs`. What is left out, the model decides."""
+
+    model_config = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
+
+    prompt: Annotated[Text, Field(min_length=1), AfterValidator(_not_blank)]
+    negative_prompt: Text = ""
+    model: str | None = None
+    width: int | None = Field(None, ge=64, le=MAX_SIZE)
+    height: int | None = Field(None, ge=64, le=MAX_SIZE)
+    num_images: int = Field(1, ge=1, le=MAX_IMAGES)
+    num_inference_steps: int | None = Field(None, ge=1, le=150)
+    guidance_scale: float | None = Field(None, ge=0, le=30)
+    scheduler: str | None = None
+    seed: int | None = Field(None, ge=0, le=MAX_SEED)
+    output_format: OutputFormat = OutputFormat.PNG
+    output_quality: int = Field(90, ge=1, le=100)
+    priority: Priority = Priority.NORMAL
+    deadline_s: float | None = Field(None, ge=1, le=86_400)
+    metadata: dict[MetadataKey, Metadatum] = Field(default_factory=dict, max_length=16)
+
+    def to_spec(self, model: ModelInfo) -> GenerationSpec:
+        """Fill the gaps from the model; refuse, field by field, what it cannot draw."""
+        width = self.width or model.native_size
+        height = self.height or model.native_size
+        scheduler = self.scheduler or model.default_scheduler
+        errors = [*_size_errors("width", width, model), *_size_errors("height", height, model)]
+        if scheduler not in model.schedulers:
+            known = ", ".join(model.schedulers)
+            errors.append(FieldError(field="scheduler", message=f"must be one of: {known}"))
+        if errors:
+            raise InvalidRequest(*errors)
+        return GenerationSpec(
+            prompt=self.prompt,
+            negative_prompt=self.negative_prompt,
+            model=model.id,
+            width=width,
+            height=height,
+            num_images=self.num_images,
+            num_inference_steps=_or(self.num_inference_steps, model.default_num_inference_steps),
+            guidance_scale=_or(self.guidance_scale, model.default_guidance_scale),
+            scheduler=scheduler,
+            seed=_or(self.seed, secrets.randbelow(MAX_SEED + 1 - MAX_IMAGES)),
+            output_format=self.output_format,
+            output_quality=self.output_quality,
+            priority=self.priority,
+            deadline_s=self.deadline_s,
+        )
+
+
+def _or(value: Value | None, otherwise: Value) -> Value:
+    return otherwise if value is None else value
+
+
+def _size_errors(field: str, size: int, model: ModelInfo) -> list[FieldError]:
+    if not model.min_size <= size <= model.max_size:
+        message = f"model {model.id!r} draws {model.min_size} to {model.max_size} pixels"
+        return [FieldError(field=field, message=message)]
+    if size % model.size_multiple:
+        message = f"must be a multiple of {model.size_multiple} for model {model.id!r}"
+        return [FieldError(field=field, message=message)]
+    return []
+
+
+class ProgressView(BaseModel):
+    step: int
+    total_steps: int
+    fraction: float
+
+
+class QueueView(BaseModel):
+    """Jobs that come before this one, and seconds until its end as far as can be told."""
+
+    position: int
+    eta_s: float | None
+
+
+class ImageView(BaseModel):
+    index: int
+    url: str
+    expires_at: datetime
+    seed: int
+    width: int
+    height: int
+    content_type: str
+    bytes: int
+    sha256: str
+
+
+class MetricsView(BaseModel):
+    """Seconds waited, seconds drawn, seconds in all; null while unknown."""
+
+    queue_s: float | None
+    generation_s: float | None
+    engine_s: float | None
+    total_s: float | None
+
+
+class UrlsView(BaseModel):
+    self: str
+    cancel: str
+    events: str
+
+
+class JobView(BaseModel):
+    """A job as clients see it."""
+
+    id: str
+    object: Literal["job"] = "job"
+    status: JobStatus
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    request: dict[str, Any]
+    progress: ProgressView
+    queue: QueueView | None
+    images: list[ImageView]
+    error: JobError | None
+    attempts: int
+    metrics: MetricsView
+    metadata: dict[str, str]
+    warnings: list[str]
+    urls: UrlsView
+
+    @classmethod
+    def of(cls, job: Job, links: Links, queue: QueueView | None = None) -> Self:
+        return cls(
+            id=job.id,
+            status=job.status,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            request={**job.spec.model_dump(mode="json"), "metadata": job.metadata},
+            progress=ProgressView(
+                step=job.step,
+                total_steps=job.total_steps,
+                fraction=round(job.step / job.total_steps, 4),
+            ),
+            queue=queue,
+            images=_images(job, links),
+            error=job.error,
+            attempts=job.attempts,
+            metrics=_metrics(job),
+            metadata=job.metadata,
+            warnings=job.warnings,
+            urls=UrlsView(
+                self=links.job(job.id),
+                cancel=links.job(job.id, "/cancel"),
+                events=links.job(job.id, "/events"),
+            ),
+        )
+
+
+def _images(job: Job, links: Links) -> list[ImageView]:
+    views: list[ImageView] = []
+    for image in job.images:
+        url, expires_at = links.image(image.key)
+        known = image.model_dump(exclude={"key"})
+        views.append(ImageView(**known, url=url, expires_at=expires_at))
+    return views
+
+
+def _metrics(job: Job) -> MetricsView:
+    return MetricsView(
+        queue_s=seconds_between(job.created_at, job.started_at),
+        generation_s=seconds_between(job.started_at, job.finished_at),
+        engine_s=job.engine_s,
+        total_s=seconds_between(job.created_at, job.finished_at),
+    )
+
+
+class JobPage(BaseModel):
+    """Jobs, newest first; `next_cursor` asks for the ones after."""
+
+    data: list[JobView]
+    next_cursor: str | None
