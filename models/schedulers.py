@@ -1,0 +1,149 @@
+"""Scheduler names to fresh diffusers schedulers, all from the checkpoint's one DDIM config.
+
+diffusers keeps the position and the multistep history on the scheduler object, so each
+generation owns one. Knows nothing of pipelines, specs or batches.
+"""
+
+import inspect
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from torch import Tensor
+
+Scheduler = Any  # diffusers has no common type: each class spells step() differently
+
+SCHEDULERS: Mapping[str, tuple[type, Mapping[str, Any]]] = {
+    "ddim": (diffusers.DDIMScheduler, {}),
+    "ddpm": (diffusers.DDPMScheduler, {}),
+    "euler": (diffusers.EulerDiscreteScheduler, {}),
+    "euler_ancestral": (diffusers.EulerAncestralDiscreteScheduler, {}),
+    "heun": (diffusers.HeunDiscreteScheduler, {}),
+    "dpmpp_2m": (diffusers.DPMSolverMultistepScheduler, {}),
+    "dpmpp_2m_karras": (diffusers.DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
+    "dpmpp_2m_sde": (
+        diffusers.DPMSolverMultistepScheduler,
+        {"algorithm_type": "sde-dpmsolver++"},
+    ),
+    "unipc": (diffusers.UniPCMultistepScheduler, {}),
+    "lcm": (diffusers.LCMScheduler, {}),
+    "pndm": (diffusers.PNDMScheduler, {"skip_prk_steps": True}),
+}
+
+# What diffusers itself puts in the place of a terminal alpha_bar of 0, whose sigma is infinite.
+SMALLEST_ALPHA_BAR = 2.0**-24
+
+# The data that `supported` samples: x0 ~ N(mean, std^2) in every latent.
+GAUSSIAN_MEAN, GAUSSIAN_STD = 1.0, 0.5
+
+
+def make(name: str, config: Mapping[str, Any]) -> Scheduler:
+    """A fresh scheduler; `config` is the checkpoint's DDIM `scheduler_config.json`.
+
+    Raises:
+        ValueError: no such scheduler.
+    """
+    if name not in SCHEDULERS:
+        raise ValueError(f"unknown scheduler {name!r}; known: {', '.join(SCHEDULERS)}")
+    scheduler_type, options = SCHEDULERS[name]
+    overrides = dict(options)
+    parameters = inspect.signature(scheduler_type).parameters
+    if "clip_sample" in parameters:  # made for pixels; latents are not bound to [-1, 1]
+        overrides["clip_sample"] = False
+    if config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in parameters:
+        overrides["trained_betas"] = _zero_snr_betas(config)
+    return scheduler_type.from_config({**config, **overrides})
+
+
+def set_timesteps(scheduler: Scheduler, num_inference_steps: int) -> None:
+    """Lay out the run. `scheduler.timesteps` may be longer than the steps (Heun: 2 n - 1).
+
+    The tables stay on the CPU: reading an entry there never waits for the device.
+
+    Raises:
+        ValueError: this scheduler cannot do that many steps.
+    """
+    scheduler.set_timesteps(num_inference_steps)
+    if hasattr(scheduler, "set_begin_index"):
+        # Karras sigmas may round to the same timestep twice; a search would start at the second.
+        scheduler.set_begin_index(0)
+
+
+def step(
+    scheduler: Scheduler,
+    noise_pred: Tensor,
+    timestep: Tensor,
+    latents: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """One evaluation further: latents `[1, C, h, w]` to latents of the same shape."""
+    noise = {"generator": generator} if _draws_noise(type(scheduler)) else {}
+    return scheduler.step(noise_pred, timestep, latents, return_dict=False, **noise)[0]
+
+
+def supported(config: Mapping[str, Any]) -> list[str]:
+    """The schedulers that sample rightly under this config, found by sampling.
+
+    Each denoises a Gaussian whose exact denoiser is known; those that fail, overflow or land
+    elsewhere are left out. Few steps may blur (a narrow spread) but must not overshoot, as Heun
+    does from the infinite first sigma of a zero terminal SNR.
+    """
+    return [name for name in SCHEDULERS if _samples_a_gaussian(name, config)]
+
+
+def _zero_snr_betas(config: Mapping[str, Any]) -> list[float]:
+    """The rescaled betas of Lin et al. (2023), for schedulers that know no such option."""
+    alpha_bar = _alpha_bar(config)
+    alpha_bar[-1] = SMALLEST_ALPHA_BAR
+    ones = torch.ones(1, dtype=torch.float64)
+    return (1 - alpha_bar / torch.cat([ones, alpha_bar[:-1]])).tolist()
+
+
+def _alpha_bar(config: Mapping[str, Any]) -> Tensor:
+    scheduler: Scheduler = diffusers.DDIMScheduler.from_config(dict(config))
+    return scheduler.alphas_cumprod.double()
+
+
+@cache
+def _draws_noise(scheduler_type: type) -> bool:
+    return "generator" in inspect.signature(scheduler_type.step).parameters
+
+
+def _samples_a_gaussian(name: str, config: Mapping[str, Any]) -> bool:
+    try:
+        few, some, many = (_sample_gaussian(name, config, steps) for steps in (4, 20, 50))
+    except (ValueError, NotImplementedError, IndexError, RuntimeError):
+        return False
+    # Wide enough for LCM, which narrows the spread; a wrong noise schedule lands far outside.
+    near = all(abs(float(x.mean()) - GAUSSIAN_MEAN) < 0.2 for x in (few, some, many))
+    narrow = any(float(x.std()) < 0.4 * GAUSSIAN_STD for x in (some, many))
+    wide = any(float(x.std()) > 1.6 * GAUSSIAN_STD for x in (few, some, many))
+    return near and not narrow and not wide
+
+
+def _sample_gaussian(name: str, config: Mapping[str, Any], num_inference_steps: int) -> Tensor:
+    alpha_bar = _alpha_bar(config).numpy()
+    scheduler = make(name, config)
+    set_timesteps(scheduler, num_inference_steps)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 1, 32, 32, generator=generator) * scheduler.init_noise_sigma
+    for t in scheduler.timesteps:
+        x_t = scheduler.scale_model_input(x, t).double()
+        at_t = float(np.interp(float(t), np.arange(len(alpha_bar)), alpha_bar))
+        prediction = _exact_prediction(x_t, at_t, config.get("prediction_type", "epsilon"))
+        x = step(scheduler, prediction.float(), t, x, generator)
+    return x
+
+
+def _exact_prediction(x_t: Tensor, alpha_bar: float, prediction_type: str) -> Tensor:
+    """E[x0 | x_t] of x0 ~ N(mean, std^2), as the model of this prediction type would say it."""
+    alpha, sigma = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+    gain = GAUSSIAN_STD**2 * alpha / (alpha**2 * GAUSSIAN_STD**2 + sigma**2)
+    x0 = GAUSSIAN_MEAN + gain * (x_t - alpha * GAUSSIAN_MEAN)
+    if prediction_type == "sample":
+        return x0
+    noise = (x_t - alpha * x0) / max(sigma, 1e-6)
+    return alpha * noise - sigma * x0 if prediction_type == "v_prediction" else noise
