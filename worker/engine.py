@@ -1,0 +1,176 @@
+"""The denoising engine: many generations, one forward pass a step.
+
+A generation joins and leaves the batch between any two steps, with its own prompt, seed, guidance,
+number of steps and scheduler. Knows tensors and specs. Knows nothing of Redis, RQ, HTTP or files.
+"""
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from app.jobs.spec import GenerationSpec
+from models.pipeline import LatentDiffusionPipeline
+from worker.batcher import Batcher
+from worker.generation import Generation
+from worker.report import Failure, Finished, FinishedImage, Progress, Report, Stats
+
+__all__ = [
+    "Engine", "Failure", "Finished", "FinishedImage", "NonFiniteLatents", "Progress", "Report",
+    "Stats",
+]  # fmt: skip
+
+
+class NonFiniteLatents(ArithmeticError):
+    """The denoising ended in NaN or infinity: there is no picture to decode."""
+
+
+@dataclass(slots=True)
+class _Job:
+    num_images: int
+    total_steps: int
+    generations: list[Generation]
+    admitted_at: float = field(default_factory=time.perf_counter)
+
+    def progress(self, job_id: str, num_evaluations: int) -> Progress:
+        finished = (self.num_images - len(self.generations)) * num_evaluations
+        evaluated = finished + sum(generation.step_index for generation in self.generations)
+        step = self.total_steps * evaluated // (num_evaluations * self.num_images)
+        return Progress(job_id, step, self.total_steps)
+
+
+class Engine:
+    """Serves many jobs from one pipeline; `len(engine)` counts the jobs inside.
+
+    The law: whatever else is inside, each image is the one that `pipeline(...)` draws alone, bit
+    for bit when it is alone, within rounding in a crowd.
+    """
+
+    def __init__(self, pipeline: LatentDiffusionPipeline, max_batch_size: int) -> None:
+        """`max_batch_size` counts images in one forward pass; a guided one has two rows there."""
+        self._pipeline = pipeline
+        self._batcher = Batcher[Generation](max_batch_size)
+        self._jobs: dict[str, _Job] = {}
+        self.stats = Stats()
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def admit(self, job_id: str, spec: GenerationSpec, skip: Collection[int] = ()) -> None:
+        """Take a job in, less the images in `skip`; it joins the batch at the next step.
+
+        Raises:
+            UnsupportedRequest: this model cannot serve the spec.
+            ValueError: the job is inside already.
+        """
+        if job_id in self._jobs:
+            raise ValueError(f"job {job_id} is in the engine already")
+        prompts = [spec.negative_prompt, spec.prompt] if spec.guidance_scale > 1 else [spec.prompt]
+        embeds = tuple(self._pipeline.encode_prompt(prompt) for prompt in prompts)
+        generations = [
+            Generation(self._pipeline, job_id, index, spec, embeds)
+            for index in range(spec.num_images)
+            if index not in skip
+        ]
+        self._jobs[job_id] = _Job(spec.num_images, spec.num_inference_steps, generations)
+        for generation in generations:
+            self._batcher.add(generation)
+
+    def cancel(self, job_id: str) -> None:
+        """Drop a job and free its places at once; a job that is not inside is no error."""
+        job = self._jobs.pop(job_id, None)
+        for generation in job.generations if job else ():
+            self._batcher.remove(generation)
+
+    @torch.inference_mode()
+    def step(self) -> Report:
+        """Advance the next batch by one evaluation, decode the images that ended with it.
+
+        Raises:
+            Exception: the forward pass itself broke; nothing in this process can go on.
+        """
+        batch = self._batcher.next_batch()
+        images: list[FinishedImage] = []
+        failed: dict[str, Exception] = {}
+        for generation, predictions in self._predict(batch, failed):
+            if generation.job_id in failed:
+                continue
+            try:
+                generation.advance(predictions)
+                if generation.is_done:
+                    images.append(self._finish(generation))
+            except torch.AcceleratorError:  # a broken device is not one job's failure
+                raise
+            except Exception as error:
+                failed[generation.job_id] = error
+        for job_id in failed:
+            self.cancel(job_id)
+        return Report(
+            progress=self._progress(batch),
+            images=tuple(images),
+            finished=self._settle(),
+            failed=tuple(Failure(job_id, error) for job_id, error in failed.items()),
+        )
+
+    def _predict(
+        self, batch: list[Generation], failed: dict[str, Exception]
+    ) -> list[tuple[Generation, list[Tensor]]]:
+        """One forward pass for as many of the batch as the device has memory for."""
+        while batch:
+            rows = [generation.rows() for generation in batch]
+            try:
+                noise_pred = self._pipeline.predict_noise([row for own in rows for row in own])
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                self.stats.out_of_memory += 1
+                if len(batch) == 1:
+                    failed[batch[0].job_id] = error
+                batch = batch[: len(batch) // 2]
+                if batch:
+                    self._batcher.limit(batch[0].batch_key, len(batch))
+                continue
+            self._count(batch, len(noise_pred))
+            predictions = iter(noise_pred.split(1))
+            return [
+                (generation, [next(predictions) for _ in own])
+                for generation, own in zip(batch, rows, strict=True)
+            ]
+        return []
+
+    def _finish(self, generation: Generation) -> FinishedImage:
+        if not torch.isfinite(generation.latents).all():
+            raise NonFiniteLatents("the latents are not finite (NaN or infinity)")
+        pixels = self._pipeline.decode_latents(generation.latents)
+        self._batcher.remove(generation)
+        self._jobs[generation.job_id].generations.remove(generation)
+        return FinishedImage(generation.job_id, generation.index, generation.seed, pixels)
+
+    def _progress(self, batch: list[Generation]) -> tuple[Progress, ...]:
+        evaluations = {generation.job_id: generation.num_evaluations for generation in batch}
+        return tuple(
+            self._jobs[job_id].progress(job_id, num_evaluations)
+            for job_id, num_evaluations in evaluations.items()
+            if job_id in self._jobs
+        )
+
+    def _settle(self) -> tuple[Finished, ...]:
+        now = time.perf_counter()
+        ended = [job_id for job_id, job in self._jobs.items() if not job.generations]
+        return tuple(Finished(job_id, now - self._jobs.pop(job_id).admitted_at) for job_id in ended)
+
+    def _count(self, batch: list[Generation], rows: int) -> None:
+        timesteps = {float(generation.timestep) for generation in batch}
+        stats = self.stats
+        stats.forwards += 1
+        stats.rows += rows
+        stats.largest_batch = max(stats.largest_batch, len(batch))
+        stats.most_distinct_timesteps = max(stats.most_distinct_timesteps, len(timesteps))
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # The CPU allocator raises a plain RuntimeError.
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or "can't allocate memory" in str(error)

@@ -1,0 +1,76 @@
+"""One image on its way from noise to latents, with a scheduler and a generator of its own.
+
+Knows tensors. Knows nothing of who shares its forward passes, and decides nothing.
+"""
+
+from collections.abc import Hashable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from app.jobs.spec import GenerationSpec
+from models.pipeline import LatentDiffusionPipeline, Row
+
+
+class Generation:
+    """One image of a job. `step_index` counts evaluations: Heun needs 2 n - 1 for n steps."""
+
+    def __init__(
+        self,
+        pipeline: LatentDiffusionPipeline,
+        job_id: str,
+        index: int,
+        spec: GenerationSpec,
+        embeds: tuple[Tensor, ...],
+    ) -> None:
+        """Draw the noise and lay out the run; `embeds`: the negative ones first, if guided.
+
+        Raises:
+            UnsupportedRequest: this model cannot serve the spec.
+        """
+        self.job_id = job_id
+        self.index = index
+        self.seed = spec.seed + index
+        self.step_index = 0
+        self._pipeline = pipeline
+        self._embeds = embeds
+        self._guidance_scale = spec.guidance_scale
+        self._scheduler: Any = pipeline.make_scheduler(spec.scheduler, spec.num_inference_steps)
+        self._random = torch.Generator("cpu").manual_seed(self.seed)
+        self.latents = pipeline.prepare_latents(
+            self._scheduler, self._random, spec.height, spec.width
+        )
+
+    @property
+    def batch_key(self) -> Hashable:
+        """Generations of equal keys fit into one forward pass."""
+        return self.latents.shape[1:]
+
+    @property
+    def num_evaluations(self) -> int:
+        return len(self._scheduler.timesteps)
+
+    @property
+    def is_done(self) -> bool:
+        return self.step_index == self.num_evaluations
+
+    @property
+    def timestep(self) -> Tensor:
+        return self._scheduler.timesteps[self.step_index]
+
+    def rows(self) -> list[Row]:
+        """This step's rows of the forward pass: negative prompt (if guided), then prompt."""
+        scaled = self._scheduler.scale_model_input(self.latents, self.timestep)
+        return [Row(scaled, self.timestep, embeds) for embeds in self._embeds]
+
+    def advance(self, predictions: list[Tensor]) -> None:
+        """Take the predictions `[1, C, h, w]` of `rows()` and go one evaluation further."""
+        noise_pred = predictions[-1]
+        if len(predictions) == 2:
+            negative = predictions[0]
+            noise_pred = negative + self._guidance_scale * (noise_pred - negative)
+        self.latents = self._pipeline.step(
+            self._scheduler, noise_pred, self.timestep, self.latents, self._random
+        )
+        self.step_index += 1

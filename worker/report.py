@@ -1,0 +1,62 @@
+"""What one step of the engine brought about: plain frozen data for whoever drives it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Denoising steps done of a job: the mean over its images, rounded down."""
+
+    job_id: str
+    step: int
+    total_steps: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FinishedImage:
+    """Image `index` of a job: pixels `[height, width, 3]`, drawn from `seed`."""
+
+    job_id: str
+    index: int
+    seed: int
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A job whose last image is in; `engine_s` is the time from its admission to here."""
+
+    job_id: str
+    engine_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A job that ended early; the others are not touched."""
+
+    job_id: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One step: the jobs that moved on, the images and jobs that ended with it."""
+
+    progress: tuple[Progress, ...] = ()
+    images: tuple[FinishedImage, ...] = ()
+    finished: tuple[Finished, ...] = ()
+    failed: tuple[Failure, ...] = ()
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counts since the engine's start; a proof that generations do share forward passes."""
+
+    forwards: int = 0
+    rows: int = 0
+    largest_batch: int = 0
+    most_distinct_timesteps: int = 0
+    out_of_memory: int = 0
