@@ -107,12 +107,14 @@ def sha256_of(path: Path) -> str:
 
 
 def _is_a(value: object, kind: object) -> bool:
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if kind is str:
-        return isinstance(value, str)
-    if isinstance(value, list):  # schedulers
-        return all(isinstance(item, str) for item in value)
-    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+    match value:
+        case bool():
+            return False
+        case list():
+            return kind == tuple[str, ...] and all(isinstance(item, str) for item in value)
+        case dict():
+            return kind == Mapping[str, str] and all(isinstance(v, str) for v in value.values())
+        case int():
+            return kind in (int, float)
+        case _:
+            return type(value) is kind
