@@ -43,16 +43,16 @@ class GenerationSpec(BaseModel, frozen=True, extra="forbid"):
     """
 
     prompt: str = Field(min_length=1, max_length=2_000)
-    negative_prompt: str = Field("", max_length=2_000)
+    negative_prompt: str = Field(default="", max_length=2_000)
     model: str
     width: int = Field(ge=64, le=MAX_SIZE)
     height: int = Field(ge=64, le=MAX_SIZE)
-    num_images: int = Field(1, ge=1, le=MAX_IMAGES)
+    num_images: int = Field(default=1, ge=1, le=MAX_IMAGES)
     num_inference_steps: int = Field(ge=1, le=150)
     guidance_scale: float = Field(ge=0, le=30, allow_inf_nan=False)
     scheduler: str
     seed: int = Field(ge=0, le=MAX_SEED)
     output_format: OutputFormat = OutputFormat.PNG
-    output_quality: int = Field(90, ge=1, le=100)
+    output_quality: int = Field(default=90, ge=1, le=100)
     priority: Priority = Priority.NORMAL
-    deadline_s: float | None = Field(None, ge=1, le=86_400, allow_inf_nan=False)
+    deadline_s: float | None = Field(default=None, ge=1, le=86_400, allow_inf_nan=False)

@@ -1,0 +1,47 @@
+"""What all tests share: one real Valkey a session, emptied for each test, and a tiny checkpoint."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.service import Service, Store
+from tests.tiny_checkpoint import write_tiny_checkpoint
+
+
+@pytest.fixture(scope="session")
+def session_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    store = Store(tmp_path_factory.mktemp("valkey"))
+    yield store
+    store.stop()
+
+
+@pytest.fixture
+def store(session_store: Store) -> Store:
+    """An empty Valkey."""
+    session_store.redis.flushall()
+    return session_store
+
+
+@pytest.fixture
+def redis(store: Store) -> Iterator[Redis]:
+    client = store.redis
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint folder with random weights that draws within a blink."""
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture
+def service(store: Store, checkpoint: Path, tmp_path: Path) -> Iterator[Service]:
+    """API and one worker, ready; leases as short as can be."""
+    service = Service(store, checkpoint, tmp_path, job_lease_s="2")
+    service.start_api()
+    service.start_worker()
+    yield service
+    service.stop()

@@ -1,0 +1,93 @@
+"""One worker process, `python -m worker`: says which model it serves, then loads it and serves.
+
+The announcement needs only a checkpoint's card, so clients are answered while torch still loads.
+"""
+
+import logging
+import sys
+
+from pydantic import ValidationError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from app.jobs.catalogue import Catalogue, ModelInfo
+from app.jobs.connection import connect
+from models.card import CheckpointError, read_card
+from worker.settings import WorkerSettings
+
+log = logging.getLogger("worker")
+
+FAILED, REFUSED = 1, 2  # exit statuses: try again, and do not
+
+
+def main() -> int:
+    """Run until told to stop. 1: something broke and a restart may help; 2: it cannot help."""
+    try:
+        settings = WorkerSettings()
+    except ValidationError as error:
+        print(f"settings: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        return REFUSED
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    if settings.redis_url is None:
+        log.error("DARKROOM_REDIS_URL is not set; `darkroom up` starts a store itself")
+        return REFUSED
+    return _serve(settings, connect(settings.redis_url))
+
+
+def _serve(settings: WorkerSettings, redis: Redis) -> int:
+    try:
+        announce(settings, Catalogue(redis))
+        from worker.assembly import DeviceMissing, assemble  # imports torch: seconds
+        from worker.engine_worker import EngineStalled
+
+        try:
+            assemble(settings, redis).work()
+        except DeviceMissing as error:
+            log.error("worker.refuses_to_start: %s", error)
+            return REFUSED
+        except EngineStalled as error:
+            if not isinstance(error.__cause__, CheckpointError):
+                log.exception("worker.failed")
+                return FAILED
+            raise error.__cause__ from None
+    except CheckpointError as error:
+        log.error("worker.refuses_to_start: %s", error)
+        return REFUSED
+    except RedisError as error:
+        log.error("redis.unavailable: %s", error)
+        return FAILED
+    return 0
+
+
+def announce(settings: WorkerSettings, catalogue: Catalogue) -> None:
+    """Tell the front end what the model can draw.
+
+    Raises:
+        CheckpointError: There is no readable card where the settings say.
+    """
+    model_id = settings.default_model_id
+    if model_id not in settings.model_paths:
+        raise CheckpointError(model_id, "is not among DARKROOM_MODELS")
+    card = read_card(settings.model_paths[model_id])
+    catalogue.announce(
+        ModelInfo(
+            id=model_id,
+            family=card.family,
+            native_size=card.native_size,
+            size_multiple=card.size_multiple,
+            min_size=card.min_size,
+            max_size=card.max_size,
+            default_num_inference_steps=card.default_num_inference_steps,
+            default_guidance_scale=card.default_guidance_scale,
+            default_scheduler=card.default_scheduler,
+            schedulers=list(card.schedulers),
+            license=card.license,
+            created=card.created,
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
