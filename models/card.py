@@ -53,8 +53,9 @@ class ModelCard:
         for name, kind in types.items():
             if not _is_a(values[name], kind):
                 raise ValueError(f"{name} is {values[name]!r}")
-        known = {name: values[name] for name in types}
-        card = cls(**{**known, "schedulers": tuple(values["schedulers"])})
+        known: dict[str, Any] = {name: values[name] for name in types}
+        known["schedulers"] = tuple(known["schedulers"])
+        card = cls(**known)
         if card.default_scheduler not in card.schedulers:
             raise ValueError(f"default_scheduler {card.default_scheduler!r} is not in schedulers")
         if not 0 < card.min_size <= card.native_size <= card.max_size or card.size_multiple < 1:
@@ -106,7 +107,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _is_a(value: object, kind: object) -> bool:
+def _is_a(value: Any, kind: Any) -> bool:
     match value:
         case bool():
             return False

@@ -6,6 +6,8 @@ import torch
 from models import schedulers
 from tests.tiny_checkpoint import EPSILON, ZERO_SNR
 
+RESCALED = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+
 
 def test_every_scheduler_samples_an_epsilon_model() -> None:
     assert schedulers.supported(EPSILON) == list(schedulers.SCHEDULERS)
@@ -31,7 +33,11 @@ def test_epsilon_says_nothing_at_zero_terminal_snr_to_schedulers_that_divide_by_
     assert not {"ddim", "ddpm", "lcm", "pndm", "heun"} & set(remaining)
 
 
-@pytest.mark.parametrize("config", [ZERO_SNR, EPSILON])
+@pytest.mark.parametrize(
+    "config",
+    [ZERO_SNR, EPSILON, {**EPSILON, "prediction_type": "v_prediction", **RESCALED}],
+    ids=["zero_snr", "epsilon", "rescaled"],
+)
 @pytest.mark.parametrize("num_inference_steps", [1, 2, 7, 50, 150])
 def test_supported_schedulers_stay_finite_at_any_number_of_steps(
     config: dict[str, Any], num_inference_steps: int
@@ -73,13 +79,15 @@ def test_latents_are_never_clipped(name: str) -> None:
     assert not schedulers.make(name, {**EPSILON, "clip_sample": True}).config["clip_sample"]
 
 
-def test_schedulers_without_the_option_get_the_rescaled_betas_themselves() -> None:
+@pytest.mark.parametrize("name", schedulers.UNNORMALIZED)
+def test_a_terminal_snr_of_zero_stays_finite_where_sigma_would_not(name: str) -> None:
     rescaled = schedulers.make("ddim", ZERO_SNR).alphas_cumprod
 
-    explicit = schedulers.make("pndm", ZERO_SNR).alphas_cumprod
+    ours = schedulers.make(name, ZERO_SNR).alphas_cumprod
 
-    torch.testing.assert_close(explicit[:-1], rescaled[:-1], rtol=1e-3, atol=1e-7)
-    assert 0 < explicit[-1] < 1e-6
+    assert rescaled[-1] == 0
+    floor = schedulers.SMALLEST_ALPHA_BAR
+    torch.testing.assert_close(ours, rescaled.clamp(min=floor), rtol=1e-3, atol=0.0)
 
 
 def test_heun_evaluates_twice_a_step_but_the_last() -> None:

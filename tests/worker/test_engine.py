@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from app.jobs.spec import MAX_SEED, GenerationSpec
@@ -40,9 +40,17 @@ def servable(pipeline: TinyPipeline, spec: GenerationSpec) -> GenerationSpec:
     return spec if known else spec.model_copy(update={"scheduler": "ddim"})
 
 
+# One step from an infinite sigma: where rounding has the most to amplify.
+one_step_jobs = [
+    Visit(a_spec(scheduler=name, num_inference_steps=1, guidance_scale=7.5, num_images=3))
+    for name in ("euler", "euler_ancestral", "pndm")
+]
+
+
 @pytest.mark.timeout(120)
 @given(crowd=st.lists(visits, min_size=1, max_size=6), max_batch_size=st.integers(1, 8))
-@settings(LAW, max_examples=30)
+@example(crowd=one_step_jobs, max_batch_size=8)
+@settings(LAW, max_examples=25)
 def test_an_image_does_not_depend_on_its_batch_mates(
     either_pipeline: TinyPipeline, crowd: list[Visit], max_batch_size: int
 ) -> None:
