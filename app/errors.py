@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 log = logging.getLogger(__name__)
 
 PROBLEM_TYPE = "application/problem+json"
+MAX_ERRORS, MAX_NAME = 32, 128  # what is wrong comes from the client, and so does its length
 CODES = {
     400: "malformed_request",
     401: "unauthorized",
@@ -133,7 +134,9 @@ def install(app: FastAPI) -> None:
         found: list[dict[str, Any]] = list(error.errors())
         if any(one["type"] == "json_invalid" for one in found):
             return problem(MalformedRequest("The body is not valid JSON."))
-        return problem(InvalidRequest(*(_field_error(one) for one in found)))
+        if any(one["type"] == "missing" and one["loc"] == ("body",) for one in found):
+            return problem(MalformedRequest("There is no body; it must be a JSON object."))
+        return problem(InvalidRequest(*(_field_error(one) for one in found[:MAX_ERRORS])))
 
     @app.exception_handler(HTTPException)
     async def refused_by_framework(request: Request, error: HTTPException) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
@@ -152,5 +155,7 @@ def install(app: FastAPI) -> None:
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
     """Pydantic's place and message; where the whole body is wrong the field is `body`."""
-    place = [str(part) for part in error["loc"]]
-    return FieldError(field=".".join(place[1:]) or place[0], message=str(error["msg"]))
+    place, message = [str(part) for part in error["loc"]], str(error["msg"])
+    if place == ["body"]:
+        message = "must be a JSON object, sent as application/json"
+    return FieldError(field=(".".join(place[1:]) or place[0])[:MAX_NAME], message=message)

@@ -22,7 +22,7 @@ from app.errors import (
 )
 from app.jobs.admission import IdempotencyKey, Verdict
 from app.jobs.catalogue import ModelInfo
-from app.jobs.job import Job, JobStatus, now
+from app.jobs.job import Job, JobStatus, is_job_id, now
 from app.jobs.spec import GenerationSpec
 from app.schemas import QueueView
 
@@ -82,9 +82,9 @@ def submit(
 
 def find_job(services: Services, job_id: str, owner: str) -> Job:
     """The owner's job; another's is as unknown as none."""
-    job = services.store.get(job_id)
+    job = services.store.get(job_id) if is_job_id(job_id) else None
     if job is None or job.owner != owner:
-        raise NotFound(f"There is no job {job_id!r}.")
+        raise NotFound(f"There is no job {job_id[:64]!r}.")
     return job
 
 

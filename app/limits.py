@@ -8,7 +8,11 @@ MAX_BODY_BYTES = 1 << 20
 
 
 class BodyLimit:
-    """Answers 413 to a body over the bound: by its announced length, else as soon as it is over."""
+    """Answers 413 to a body over the bound: by its announced length, else as soon as it is over.
+
+    Reads the body itself before the application runs: a refusal raised from within `receive`
+    would be taken for an unreadable body, or come after the answer has begun.
+    """
 
     def __init__(self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES) -> None:
         self._app = app
@@ -21,28 +25,40 @@ class BodyLimit:
         if _announced(scope) > self._max_bytes:
             await self._refuse(scope, receive, send)
             return
-        try:
-            await self._app(scope, self._counted(receive), send)
-        except TooLarge:
+        body = await self._read(receive)
+        if body is None:
             await self._refuse(scope, receive, send)
+            return
+        await self._app(scope, _handing_out(body, receive), send)
 
-    def _counted(self, receive: Receive) -> Receive:
-        seen = 0
-
-        async def counting() -> Message:
-            nonlocal seen
+    async def _read(self, receive: Receive) -> Message | None:
+        """The whole body as one message, or None as soon as it is over the bound."""
+        parts, size = list[bytes](), 0
+        while True:
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._max_bytes:
-                raise TooLarge("too many bytes")
-            return message
-
-        return counting
+            if message["type"] != "http.request":
+                return message  # the client hung up
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._max_bytes:
+                return None
+            if not message.get("more_body", False):
+                return {"type": "http.request", "body": b"".join(parts), "more_body": False}
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = problem(TooLarge(f"A body may have at most {self._max_bytes} bytes."))
         answer.headers["Connection"] = "close"  # what is left of the body is never read
         await answer(scope, receive, send)
+
+
+def _handing_out(body: Message, receive: Receive) -> Receive:
+    """A channel that gives the body first and then whatever else the client does."""
+    pending = [body]
+
+    async def next_message() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return next_message
 
 
 def _announced(scope: Scope) -> int:

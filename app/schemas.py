@@ -7,7 +7,7 @@ import secrets
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StringConstraints
 
 from app.errors import FieldError, InvalidRequest
 from app.jobs.catalogue import ModelInfo
@@ -32,29 +32,32 @@ def _not_blank(text: str) -> str:
 
 
 Text = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_no_nul)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Metadatum = Annotated[str, StringConstraints(max_length=512), AfterValidator(_no_nul)]
-MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+MetadataKey = Annotated[Metadatum, Field(min_length=1)]
+Integer = Annotated[int, Strict()]  # neither true nor "5"
+Number = Annotated[float, Strict()]
 
 
 class Submission(BaseModel):
     """The body of `POST /v1/jobs`. What is left out, the model decides."""
 
-    model_config = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     prompt: Annotated[Text, Field(min_length=1), AfterValidator(_not_blank)]
     negative_prompt: Text = ""
-    model: str | None = None
-    width: int | None = Field(None, ge=64, le=MAX_SIZE)
-    height: int | None = Field(None, ge=64, le=MAX_SIZE)
-    num_images: int = Field(1, ge=1, le=MAX_IMAGES)
-    num_inference_steps: int | None = Field(None, ge=1, le=150)
-    guidance_scale: float | None = Field(None, ge=0, le=30)
-    scheduler: str | None = None
-    seed: int | None = Field(None, ge=0, le=MAX_SEED)
+    model: Name | None = None
+    width: Integer | None = Field(None, ge=64, le=MAX_SIZE)
+    height: Integer | None = Field(None, ge=64, le=MAX_SIZE)
+    num_images: Integer = Field(1, ge=1, le=MAX_IMAGES)
+    num_inference_steps: Integer | None = Field(None, ge=1, le=150)
+    guidance_scale: Number | None = Field(None, ge=0, le=30)
+    scheduler: Name | None = None
+    seed: Integer | None = Field(None, ge=0, le=MAX_SEED)
     output_format: OutputFormat = OutputFormat.PNG
-    output_quality: int = Field(90, ge=1, le=100)
+    output_quality: Integer = Field(90, ge=1, le=100)
     priority: Priority = Priority.NORMAL
-    deadline_s: float | None = Field(None, ge=1, le=86_400)
+    deadline_s: Number | None = Field(None, ge=1, le=86_400)
     metadata: dict[MetadataKey, Metadatum] = Field(default_factory=dict, max_length=16)
 
     def to_spec(self, model: ModelInfo) -> GenerationSpec:
@@ -66,6 +69,8 @@ class Submission(BaseModel):
         if scheduler not in model.schedulers:
             known = ", ".join(model.schedulers)
             errors.append(FieldError(field="scheduler", message=f"must be one of: {known}"))
+        if self.seed is not None and self.seed > (last := MAX_SEED + 1 - self.num_images):
+            errors.append(FieldError(field="seed", message=f"must be at most {last}: one an image"))
         if errors:
             raise InvalidRequest(*errors)
         return GenerationSpec(

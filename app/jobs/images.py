@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from app.jobs.spec import OutputFormat
+from app.jobs.spec import GenerationSpec, OutputFormat
 
 KEY = re.compile(r"(?P<job>[0-9a-f]{32})/(?P<index>[0-7])\.(?P<format>png|jpeg|webp)")
 
@@ -19,6 +19,11 @@ KEY = re.compile(r"(?P<job>[0-9a-f]{32})/(?P<index>[0-7])\.(?P<format>png|jpeg|w
 def image_key(job_id: str, index: int, output_format: OutputFormat) -> str:
     """Derived from the job alone, so that a second attempt writes over the first."""
     return f"{job_id}/{index}.{output_format.value}"
+
+
+def image_keys(job_id: str, spec: GenerationSpec) -> list[str]:
+    """All pictures that the job has or may still get."""
+    return [image_key(job_id, index, spec.output_format) for index in range(spec.num_images)]
 
 
 def is_image_key(key: str) -> bool:

@@ -4,6 +4,7 @@ Knows no HTTP and no URLs: records hold storage keys, URLs are made when they ar
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -28,6 +29,7 @@ class JobStatus(StrEnum):
         return self not in OPEN
 
 
+JOB_ID = re.compile(r"[0-9a-f]{32}")
 OPEN = frozenset({JobStatus.QUEUED, JobStatus.PROCESSING})
 TERMINAL_TYPES = frozenset(status.value for status in JobStatus if status.is_terminal)
 
@@ -128,6 +130,11 @@ class JobEvent(BaseModel, frozen=True):
     def job(self) -> Job | None:
         """The job as it was when the event happened."""
         return Job.from_record(self.data) if "status" in self.data else None
+
+
+def is_job_id(text: str) -> bool:
+    """Whether this can be the id of a job; nothing else may become part of a key."""
+    return JOB_ID.fullmatch(text) is not None
 
 
 def now() -> datetime:

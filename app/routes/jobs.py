@@ -1,6 +1,7 @@
 """The native dialect: jobs, one resource, as the contract names everything."""
 
 import hashlib
+import json
 import re
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from app import intake
 from app.dependencies import Owner, RequestLinks, Service, Services
 from app.errors import FieldError, InvalidRequest
 from app.jobs.admission import IdempotencyKey
+from app.jobs.images import image_keys
 from app.jobs.job import Job, JobStatus
 from app.jobs.store import cursor_of
 from app.links import Links
@@ -23,7 +25,7 @@ MAX_WAIT_S = 60
 Prefer = Annotated[
     str | None, Header(description="`wait=N` waits N seconds for the end (RFC 7240)")
 ]
-Key = Annotated[str | None, Header(max_length=255, min_length=1)]
+Key = Annotated[str | None, Header(pattern=r"^[\x20-\x7e]{1,255}$")]
 
 
 @router.post("", status_code=202, response_model=JobView)
@@ -99,14 +101,14 @@ def erase(job_id: str, services: Service, owner: Owner) -> None:
     """Forget the job, its events and its pictures."""
     job = intake.find_job(services, job_id, owner)
     services.store.erase(job)
-    services.images.delete(image.key for image in job.images)
+    services.images.delete(image_keys(job.id, job.spec))
 
 
 def _idempotency(key: str | None, submission: Submission) -> IdempotencyKey | None:
     """What the client sent decides, not what was drawn or filled in for it."""
     if key is None:
         return None
-    sent = submission.model_dump_json(exclude_unset=True)
+    sent = json.dumps(submission.model_dump(mode="json", exclude_unset=True), sort_keys=True)
     return IdempotencyKey(key, hashlib.sha256(sent.encode()).hexdigest())
 
 

@@ -50,7 +50,7 @@ def models(services: Service) -> ModelList:
 def model(model_id: str, services: Service) -> ModelView:
     found = services.catalogue.model(model_id)
     if found is None:
-        raise NotFound(f"There is no model {model_id!r}.")
+        raise NotFound(f"There is no model {model_id[:64]!r}.")
     return _view(found, services.catalogue.workers())
 
 

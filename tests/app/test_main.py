@@ -1,0 +1,68 @@
+"""The assembled application: it starts light, lives without a store and leaves nothing behind."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from tests.app.front_end import FrontEnd, assert_problem, serving
+
+IMPORT = """
+import sys, time
+import app.main
+heavy = {"torch", "diffusers", "transformers", "numpy", "PIL"} & set(sys.modules)
+print(sorted(heavy), time.process_time())
+"""
+
+
+def test_the_front_end_starts_without_tensors_and_within_a_second() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert said[0] == "[]"
+    assert float(said[1]) < 1.0
+
+
+def test_every_part_of_the_contract_is_in_the_schema(front_end: FrontEnd) -> None:
+    schema = front_end.http.get("/openapi.json").json()
+
+    assert {
+        "/v1/jobs",
+        "/v1/jobs/{job_id}",
+        "/v1/jobs/{job_id}/cancel",
+        "/v1/jobs/{job_id}/events",
+        "/v1/models",
+        "/v1/queue",
+        "/healthz",
+        "/readyz",
+    } <= set(schema["paths"])
+
+
+def test_an_unknown_path_is_a_problem(front_end: FrontEnd) -> None:
+    assert_problem(front_end.http.get("/v2/nothing"), 404, "not_found")
+
+
+def test_a_method_that_is_not_offered_is_a_problem_that_names_those_that_are(
+    front_end: FrontEnd,
+) -> None:
+    answer = front_end.http.put("/v1/jobs")
+
+    assert_problem(answer, 405, "method_not_allowed")
+    assert "POST" in answer.headers["allow"]
+
+
+def test_without_a_store_to_connect_to_it_refuses_to_start(tmp_path: Path) -> None:
+    from app.dependencies import Services
+
+    with pytest.raises(ValueError, match="DARKROOM_REDIS_URL"):
+        Services.connected(Settings(redis_url=None, data_dir=tmp_path))
+
+
+def test_it_starts_and_says_so_while_the_store_is_away(tmp_path: Path) -> None:
+    settings = Settings(redis_url=f"unix://{tmp_path}/nobody.sock", data_dir=tmp_path)
+    with serving(settings) as front_end:
+        assert front_end.http.get("/healthz").status_code == 200
+        assert_problem(front_end.http.get("/readyz"), 503, "unavailable")
