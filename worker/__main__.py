@@ -38,12 +38,13 @@ def main() -> int:
 
 def _serve(settings: WorkerSettings, redis: Redis) -> int:
     try:
-        announce(settings, Catalogue(redis))
+        model = model_served(settings)
+        Catalogue(redis).announce(model)
         from worker.assembly import DeviceMissing, assemble  # imports torch: seconds
-        from worker.engine_worker import EngineStalled
+        from worker.hearing import EngineStalled
 
         try:
-            assemble(settings, redis).work()
+            assemble(settings, model, redis).work()
         except DeviceMissing as error:
             log.error("worker.refuses_to_start: %s", error)
             return REFUSED
@@ -61,8 +62,8 @@ def _serve(settings: WorkerSettings, redis: Redis) -> int:
     return 0
 
 
-def announce(settings: WorkerSettings, catalogue: Catalogue) -> None:
-    """Tell the front end what the model can draw.
+def model_served(settings: WorkerSettings) -> ModelInfo:
+    """What the front end must know of the model, out of its card.
 
     Raises:
         CheckpointError: There is no readable card where the settings say.
@@ -71,21 +72,19 @@ def announce(settings: WorkerSettings, catalogue: Catalogue) -> None:
     if model_id not in settings.model_paths:
         raise CheckpointError(model_id, "is not among DARKROOM_MODELS")
     card = read_card(settings.model_paths[model_id])
-    catalogue.announce(
-        ModelInfo(
-            id=model_id,
-            family=card.family,
-            native_size=card.native_size,
-            size_multiple=card.size_multiple,
-            min_size=card.min_size,
-            max_size=card.max_size,
-            default_num_inference_steps=card.default_num_inference_steps,
-            default_guidance_scale=card.default_guidance_scale,
-            default_scheduler=card.default_scheduler,
-            schedulers=list(card.schedulers),
-            license=card.license,
-            created=card.created,
-        )
+    return ModelInfo(
+        id=model_id,
+        family=card.family,
+        native_size=card.native_size,
+        size_multiple=card.size_multiple,
+        min_size=card.min_size,
+        max_size=card.max_size,
+        default_num_inference_steps=card.default_num_inference_steps,
+        default_guidance_scale=card.default_guidance_scale,
+        default_scheduler=card.default_scheduler,
+        schedulers=list(card.schedulers),
+        license=card.license,
+        created=card.created,
     )
 
 

@@ -7,14 +7,14 @@ from secrets import token_hex
 import torch
 from redis import Redis
 
-from app.jobs.catalogue import Catalogue
+from app.jobs.catalogue import Catalogue, ModelInfo
 from app.jobs.images import ImageStore
 from app.jobs.queues import JobQueues
 from app.jobs.store import JobStore
 from models.pipeline import LatentDiffusionPipeline
 from worker.engine import Engine
 from worker.engine_thread import EngineThread
-from worker.engine_worker import EngineWorker
+from worker.engine_worker import EngineWorker, Terms
 from worker.settings import WorkerSettings
 
 
@@ -22,31 +22,30 @@ class DeviceMissing(Exception):
     """The settings ask for a device that this machine does not have."""
 
 
-def assemble(settings: WorkerSettings, redis: Redis) -> EngineWorker:
+def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> EngineWorker:
     """A worker that has not begun. The model is loaded later, by the thread that will use it.
 
     Raises:
         DeviceMissing: There is no such device here.
     """
-    model_id = settings.default_model_id
     device, dtype = choose_device(settings)
 
     def load() -> Engine:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         pipeline = LatentDiffusionPipeline.from_checkpoint(
-            settings.model_paths[model_id], device=device, dtype=dtype
+            settings.model_paths[model.id], device=device, dtype=dtype
         )
         return Engine(pipeline, settings.max_batch_size)
 
     return EngineWorker(
         name=f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}",
         device=device,
-        models=[model_id],
+        model=model,
         max_batch_size=settings.max_batch_size,
-        lease_s=settings.job_lease_s,
-        drain_s=settings.drain_s,
-        stall_s=settings.stall_s,
+        terms=Terms(
+            lease_s=settings.job_lease_s, drain_s=settings.drain_s, stall_s=settings.stall_s
+        ),
         store=JobStore(redis, JobQueues(redis), settings.job_ttl_s),
         catalogue=Catalogue(redis),
         images=ImageStore(settings.image_store_url),

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
+from app.jobs.images import image_key
 from app.jobs.job import FailureCode, Job, StoredImage
 from worker.rq_bookkeeping import Running
 
@@ -25,11 +26,22 @@ class Outcome:
     error: BaseException | None = None
 
 
+CANCELED = Outcome(Ending.CANCELED)
+OVERDUE = Outcome(Ending.FAILED, FailureCode.DEADLINE_EXCEEDED, "The deadline passed.")
+
+
+def is_overdue(job: Job) -> bool:
+    """Whether the job's own deadline has passed."""
+    limit = job.spec.deadline_s
+    return limit is not None and time.time() > job.created_at.timestamp() + limit
+
+
 @dataclass
 class Flight:
     """The state of one job in flight.
 
     Attributes:
+        is_started: The record says that the job runs here; until then it must not be written to.
         unpublished: Pictures stored whose events are still to be written.
         indices: Indices of the pictures whose events are written.
         step: Progress that was published last.
@@ -40,6 +52,7 @@ class Flight:
 
     job: Job
     running: Running
+    is_started: bool = False
     unpublished: list[StoredImage] = field(default_factory=list[StoredImage])
     indices: set[int] = field(default_factory=set[int])
     step: int = 0
@@ -47,6 +60,10 @@ class Flight:
     told_at: float = 0.0
     engine_s: float | None = None
     outcome: Outcome | None = None
+
+    def __post_init__(self) -> None:
+        """Pictures that an earlier attempt has told are not drawn again."""
+        self.indices = {image.index for image in self.job.images}
 
     @property
     def lease(self) -> str:
@@ -58,9 +75,10 @@ class Flight:
         return len(self.indices) == self.job.spec.num_images
 
     @property
-    def is_overdue(self) -> bool:
-        limit = self.job.spec.deadline_s
-        return limit is not None and time.time() > self.job.created_at.timestamp() + limit
+    def keys(self) -> list[str]:
+        """Where the pictures lie that are stored by now."""
+        told = [image_key(self.job.id, i, self.job.spec.output_format) for i in self.indices]
+        return told + [image.key for image in self.unpublished]
 
     def end(self, outcome: Outcome) -> None:
         """The first outcome stands."""
@@ -68,7 +86,7 @@ class Flight:
 
     def takes_progress(self, at: float) -> bool:
         """Whether there is progress that may be told now; the last step always may."""
-        if self.next_step <= self.step:
+        if self.next_step <= self.step or self.outcome is not None:
             return False
         is_last = self.next_step == self.job.total_steps
         return is_last or at - self.told_at >= PROGRESS_EVERY_S

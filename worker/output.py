@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.jobs.images import ImageStore, image_key
-from app.jobs.job import StoredImage
-from app.jobs.spec import GenerationSpec, OutputFormat
+from app.jobs.job import Job, StoredImage
+from app.jobs.spec import OutputFormat
 from worker.report import FinishedImage
 
 
@@ -43,19 +43,21 @@ class Output:
         self._images = images
         self._done = done
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="output")
+        self._pool.submit(_warm_up)
 
-    def store(self, spec: GenerationSpec, lease: str, finished: FinishedImage) -> None:
-        """Begin to store one picture; returns at once."""
-        self._pool.submit(self._store, spec, lease, finished)
+    def store(self, job: Job, lease: str, finished: FinishedImage) -> None:
+        """Begin to store one picture of the job; returns at once."""
+        self._pool.submit(self._store, job, lease, finished)
 
     def close(self) -> None:
+        """Wait for what was begun."""
         self._pool.shutdown()
 
-    def _store(self, spec: GenerationSpec, lease: str, finished: FinishedImage) -> None:
-        job_id = finished.job_id
+    def _store(self, job: Job, lease: str, finished: FinishedImage) -> None:
+        spec = job.spec
         try:
             data = encode(finished.pixels, spec.output_format, spec.output_quality)
-            key = image_key(job_id, finished.index, spec.output_format)
+            key = image_key(job.id, finished.index, spec.output_format)
             self._images.put(key, data)
             height, width, _ = finished.pixels.shape
             image = StoredImage(
@@ -69,9 +71,9 @@ class Output:
                 sha256=hashlib.sha256(data).hexdigest(),
             )
         except Exception as error:  # the border of one picture: a full disk must not end the others
-            self._done(NotStored(job_id, lease, error))
+            self._done(NotStored(job.id, lease, error))
         else:
-            self._done(Stored(job_id, lease, image))
+            self._done(Stored(job.id, lease, image))
 
 
 def encode(pixels: NDArray[np.uint8], output_format: OutputFormat, quality: int) -> bytes:
@@ -80,3 +82,9 @@ def encode(pixels: NDArray[np.uint8], output_format: OutputFormat, quality: int)
     options = {} if output_format is OutputFormat.PNG else {"quality": quality}
     Image.fromarray(pixels).save(buffer, format=output_format.value, **options)
     return buffer.getvalue()
+
+
+def _warm_up() -> None:
+    """Pillow imports its formats with the first picture: better now than while a client waits."""
+    for output_format in OutputFormat:
+        encode(np.zeros((8, 8, 3), np.uint8), output_format, quality=90)

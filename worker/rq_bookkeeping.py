@@ -1,61 +1,30 @@
-"""What RQ wants to know of a worker that runs many jobs at once: the only file that says `rq`.
+"""What RQ wants to know of a worker that runs many jobs at once.
 
 Written against rq 3.0: `_finalize_success`, `_finalize_failure`, `_stopped_job_id` and
 `Queue._enqueue_job` are private there; `tests/worker/test_rq_contract.py` watches them.
 """
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, cast
 
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq.command import handle_command, parse_payload
-from rq.executions import Execution
+from rq.exceptions import AbandonedJobError
 from rq.job import Job as RqJob
 from rq.job import JobStatus as RqStatus
-from rq.queue import Queue
 from rq.serializers import JSONSerializer
 from rq.utils import now
 from rq.worker import BaseWorker, WorkerStatus
 
 from app.jobs import keys
-from app.jobs.queues import FUNCTION, queue_names
+from app.jobs.queues import queue_names
+from worker.delivery import DeliveredJob, Running, Taken
 
 RECOVERY_LOCK = f"{keys.PREFIX}:recovery"
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A job off the queue, on its intermediate list."""
-
-    job: RqJob
-    queue: Queue
-
-    @property
-    def job_id(self) -> str:
-        return self.job.id
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether the payload names what we do; nothing that it names is ever imported."""
-        try:
-            return self.job.func_name == FUNCTION
-        except Exception:  # a payload that cannot be read is not ours either
-            return False
-
-
-@dataclass(frozen=True)
-class Running(Taken):
-    """A job of which RQ knows that it runs here."""
-
-    execution: Execution
-
-    @property
-    def lease(self) -> str:
-        """The name of this one execution: whoever holds it may write the job's results."""
-        return self.execution.id
 
 
 class RqBookkeeping(BaseWorker):
@@ -68,16 +37,20 @@ class RqBookkeeping(BaseWorker):
     ) -> None:
         self.lease_s = lease_s
         self.recover_every_s = recover_every_s
-        self.stop_requests: Callable[[str], None] = lambda job_id: None
+        self.on_stop: Callable[[str], None] = lambda job_id: None
+        self.on_lost: Callable[[str], None] = lambda job_id: None
         super().__init__(
             queue_names(models),
             name=name,
             connection=redis,
             serializer=JSONSerializer,
+            job_class=DeliveredJob,
+            exception_handlers=[self._abandoned],
             log_job_description=False,
         )
         self._doorbells = [keys.doorbell(model) for model in models]
         self._dequeue = redis.register_script(files("worker").joinpath("dequeue.lua").read_text())
+        self._between: dict[tuple[str, bytes], float] = {}
         self.is_handing_back = False
 
     # -- what BaseWorker asks --
@@ -99,13 +72,13 @@ class RqBookkeeping(BaseWorker):
     def request_stop_execution(self, execution_id: str) -> None:
         for execution in list(self.executions.values()):
             if execution.id == execution_id:
-                self.stop_requests(execution.job_id)
+                self.on_stop(execution.job_id)
 
     def handle_payload(self, message: Any) -> None:
         """On RQ's pubsub thread: a command that names a job means whichever of ours it is."""
         payload = parse_payload(message)
         if payload["command"] == "stop-job":
-            self.stop_requests(str(payload["job_id"]))
+            self.on_stop(str(payload["job_id"]))
         else:
             handle_command(self, payload)
 
@@ -118,25 +91,34 @@ class RqBookkeeping(BaseWorker):
         """Sleep until a job is submitted, or so long."""
         self.connection.blpop(self._doorbells, timeout=timeout_s)
 
-    def take(self, count: int) -> list[Taken]:
-        """Up to `count` jobs off the queues; those RQ has forgotten are swept away."""
+    def take(self) -> Taken | None:
+        """The next job off the queues; ids of which RQ knows nothing are swept away."""
         queues = self.queues
-        found = self._dequeue(
-            keys=[*(queue.key for queue in queues), *self._doorbells], args=[count, len(queues)]
-        )
-        flat = cast(list[Any], found)
-        pairs = [
-            (queues[int(place) - 1], cast(bytes, job_id).decode())
-            for place, job_id in zip(flat[::2], flat[1::2], strict=True)
-        ]
-        jobs = RqJob.fetch_many([job_id for _, job_id in pairs], self.connection, JSONSerializer)
-        taken: list[Taken] = []
-        for (queue, job_id), job in zip(pairs, jobs, strict=True):
+        bells_and_queues = [*(queue.key for queue in queues), *self._doorbells]
+        while found := self._dequeue(keys=bells_and_queues, args=[len(queues)]):
+            place, job_id = cast(tuple[int, bytes], found)
+            queue, job = queues[place - 1], self._read(job_id)
             if job is not None and job.get_status(refresh=False) == RqStatus.QUEUED:
-                taken.append(Taken(job, queue))
-            else:
-                queue.intermediate_queue.remove(job_id)
-        return taken
+                return Taken(job, queue)
+            self.connection.lrem(queue.intermediate_queue_key, 1, cast(Any, job_id))
+        return None
+
+    def _read(self, job_id: bytes) -> RqJob | None:
+        """RQ's job; whoever may write to Redis may have written nonsense."""
+        try:
+            return DeliveredJob.fetch(job_id.decode(), self.connection, JSONSerializer)
+        except (RedisConnectionError, RedisTimeoutError):
+            raise
+        except Exception as error:
+            self.log.warning("swept %r off the queue: %s", job_id, error)
+            return None
+
+    def put_back(self, taken: Taken) -> None:
+        """The job goes to the head of its queue again, as if it had not been taken."""
+        with self.connection.pipeline() as pipe:
+            pipe.lrem(taken.queue.intermediate_queue_key, 1, taken.job_id)
+            pipe.lpush(taken.queue.key, taken.job_id)
+            pipe.execute()
 
     def begin(self, taken: Taken) -> Running:
         """Tell RQ that the job runs here; from now on it is leased."""
@@ -147,8 +129,18 @@ class RqBookkeeping(BaseWorker):
 
     def discard(self, taken: Taken) -> None:
         """The job has ended already as far as we know: RQ may forget it."""
-        taken.queue.intermediate_queue.remove(taken.job_id)
-        taken.job.delete(remove_from_queue=False)
+        with self.connection.pipeline() as pipe:
+            pipe.lrem(taken.queue.intermediate_queue_key, 1, taken.job_id)
+            pipe.delete(taken.job.key)
+            pipe.execute()
+
+    def withdraw(self, job_id: str) -> None:
+        """The job has ended while it was waiting."""
+        with self.connection.pipeline() as pipe:
+            for queue in self.queues:
+                pipe.lrem(queue.key, 0, job_id)
+            pipe.delete(RqJob.key_for(job_id))
+            pipe.execute()
 
     # -- ending them --
 
@@ -205,7 +197,13 @@ class RqBookkeeping(BaseWorker):
     def settle_state(self) -> None:
         self.set_state(WorkerStatus.BUSY if self.executions else WorkerStatus.IDLE)
 
-    def recover(self, on_lost: Callable[[str], None]) -> None:
+    def say_alive(self) -> None:
+        """Prolong our own registration, or renew it where Redis has lost its memory."""
+        if not self.connection.exists(self.key):
+            self.register_birth()
+        self.heartbeat()
+
+    def recover(self) -> None:
         """Put jobs of dead workers back; those out of attempts fail, told through `on_lost`.
 
         One worker at a time does this, behind a lock shorter than the period.
@@ -213,31 +211,31 @@ class RqBookkeeping(BaseWorker):
         period_ms = int(self.recover_every_s * 800)
         if not self.connection.set(RECOVERY_LOCK, self.name, nx=True, px=period_ms):
             return
-
-        def abandoned(job: RqJob, *exc_info: Any) -> None:
-            if not job.should_retry:
-                on_lost(job.id)
-
         for queue in self.queues:
-            queue.started_job_registry.cleanup(exception_handlers=[abandoned])
-            self._unstick(queue)
+            queue.started_job_registry.cleanup(exception_handlers=[self._abandoned])
+        self._unstick()
         if self.should_run_maintenance_tasks:
             self.run_maintenance_tasks()
 
-    def _unstick(self, queue: Queue) -> None:
-        """Jobs taken by a worker that died before it began them."""
-        between = queue.intermediate_queue
-        for job_id in between.get_job_ids():
-            seen = between.get_first_seen(job_id)
-            if seen is None:
-                between.set_first_seen(job_id)
-            elif (now() - seen).total_seconds() > self.lease_s:
+    def _abandoned(self, job: RqJob, *exc_info: Any) -> None:
+        if exc_info[0] is AbandonedJobError and not job.should_retry:
+            self.on_lost(job.id)
+
+    def _unstick(self) -> None:
+        """Jobs taken by a worker that died before it began them go back after a lease's time."""
+        at, seen = time.monotonic(), dict[tuple[str, bytes], float]()
+        for queue in self.queues:
+            between = queue.intermediate_queue_key
+            for job_id in cast(list[bytes], self.connection.lrange(between, 0, -1)):
+                since = self._between.get((between, job_id), at)
+                if at - since <= self.lease_s:
+                    seen[between, job_id] = since
+                    continue
                 with self.connection.pipeline() as pipe:
-                    pipe.lrem(between.key, 1, job_id)
-                    if job_id not in queue.started_job_registry:
-                        pipe.lpush(queue.key, job_id)
-                    pipe.delete(between.get_first_seen_key(job_id))
+                    pipe.lrem(between, 1, cast(Any, job_id))
+                    pipe.lpush(queue.key, job_id)
                     pipe.execute()
+        self._between = seen
 
     def _check_stored(self, running: Running) -> None:
         """RQ logs a Redis error while failing a job and goes on; we want to try again."""
