@@ -17,6 +17,7 @@ from app.jobs.store import JobStore
 from app.links import ImageSigner, Links
 from app.settings import Settings
 
+ANSWER_TIMEOUT_S = 2.0  # clients hear within three seconds that the store is away
 ANONYMOUS = "anonymous"  # the owner of every job until API keys tell callers apart
 
 
@@ -40,7 +41,7 @@ class Services:
         """Wire them to the Redis of the settings. Connects lazily: Redis may be away."""
         if settings.redis_url is None:
             raise ValueError("DARKROOM_REDIS_URL is not set; `darkroom up` starts a store itself")
-        redis = connect(settings.redis_url)
+        redis = connect(settings.redis_url, ANSWER_TIMEOUT_S)
         stream_redis = connect_async(settings.redis_url)
         queues = JobQueues(redis)
         return cls(
@@ -61,15 +62,18 @@ class Services:
         return Links(self.settings.public_url or str(request.base_url), self.signer)
 
 
-def services(request: Request) -> Services:
+# Coroutines, though they await nothing: FastAPI would send plain functions through its threads.
+
+
+async def services(request: Request) -> Services:
     return cast(Services, request.app.state.services)
 
 
-def owner() -> str:
+async def owner() -> str:
     return ANONYMOUS
 
 
-def links(request: Request, found: Annotated[Services, Depends(services)]) -> Links:
+async def links(request: Request, found: Annotated[Services, Depends(services)]) -> Links:
     return found.links(request)
 
 

@@ -21,7 +21,7 @@ from app.errors import (
     Unavailable,
 )
 from app.jobs.admission import IdempotencyKey, Verdict
-from app.jobs.catalogue import ModelInfo
+from app.jobs.catalogue import ModelInfo, seconds_per_image
 from app.jobs.job import Job, JobStatus, is_job_id, now
 from app.jobs.spec import GenerationSpec
 from app.schemas import QueueView
@@ -101,7 +101,11 @@ def place_in_queue(services: Services, job: Job) -> QueueView | None:
 
 
 async def until_terminal(services: Services, job: Job, timeout_s: float) -> Job:
-    """The job as soon as it has ended, or as it is after `timeout_s` seconds."""
+    """The job as soon as it has ended, or as it is after `timeout_s` seconds.
+
+    Raises:
+        NotFound: It has been erased meanwhile.
+    """
 
     async def ended() -> None:
         async for _ in services.feed.follow(job.id):
@@ -110,12 +114,10 @@ async def until_terminal(services: Services, job: Job, timeout_s: float) -> Job:
     if not job.status.is_terminal and timeout_s > 0:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended(), timeout_s)
-    latest = await run_in_threadpool(services.store.get, job.id)
-    return latest or job
+    return await run_in_threadpool(find_job, services, job.id, job.owner)
 
 
 def _seconds_per_job(services: Services, model_id: str) -> float:
-    """Seconds between two pictures of this model lately, all its workers together; 0 if unknown."""
+    """Seconds between two pictures of this model lately; 0 if unknown."""
     workers = [one for one in services.catalogue.workers() if model_id in one.models]
-    rates = [1 / one.seconds_per_image for one in workers if one.seconds_per_image]
-    return 1 / sum(rates) if rates else 0.0
+    return seconds_per_image(workers) or 0.0

@@ -4,6 +4,7 @@ The worker writes, the API reads; an answer about models needs no tensor library
 """
 
 import time
+from collections.abc import Iterable
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
@@ -81,6 +82,12 @@ class Catalogue:
             cast(Any, self._redis).hdel(keys.WORKERS, *silent)
         alive = (worker for name, worker in known.items() if worker and name not in silent)
         return sorted(alive, key=lambda worker: worker.name)
+
+
+def seconds_per_image(workers: Iterable[WorkerInfo]) -> float | None:
+    """Seconds between two pictures lately, all these workers together; None if unknown."""
+    rates = [1 / one.seconds_per_image for one in workers if one.seconds_per_image]
+    return 1 / sum(rates) if rates else None
 
 
 def _read(value: bytes) -> WorkerInfo | None:

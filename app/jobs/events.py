@@ -8,22 +8,23 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.jobs import keys
+from app.jobs.connection import STREAM_BLOCK_S
 from app.jobs.job import JobEvent
 
 log = logging.getLogger(__name__)
 
 BEGINNING = "0-0"
-BLOCK_MS = 10_000
 RETRY_S = 0.3
 
+Answer = TypeVar("Answer")
 Entry = tuple[bytes, dict[bytes, bytes]]
 
 
@@ -44,7 +45,7 @@ class EventFeed:
 
     async def follow(
         self, job_id: str, after: str = BEGINNING, quiet_s: float = 15.0
-    ) -> AsyncIterator[JobEvent | None]:
+    ) -> AsyncGenerator[JobEvent | None]:
         """Every event after the id `after`, until a terminal one; None each `quiet_s` of silence.
 
         Watches first and reads the past second, so that no event falls between; what comes twice
@@ -72,11 +73,11 @@ class EventFeed:
 
     async def run(self) -> None:
         """Read all watched streams and hand their entries on; outlives every absence of Redis."""
-        woken = BEGINNING
+        woken, block_ms = BEGINNING, round(STREAM_BLOCK_S * 1_000)
         while True:
             try:
                 streams = {self._wake: woken, **self._positions}
-                found = await self._redis.xread(cast(Any, streams), count=1_000, block=BLOCK_MS)
+                found = await self._redis.xread(cast(Any, streams), count=1_000, block=block_ms)
             except RedisError as error:
                 log.warning("events.reader_waits: %s", error)
                 await asyncio.sleep(RETRY_S)
@@ -104,11 +105,11 @@ class EventFeed:
     async def _watching(self, job_id: str) -> AsyncGenerator[asyncio.Queue[JobEvent]]:
         name, queue = keys.events(job_id), asyncio.Queue[JobEvent]()
         if name not in self._positions:
-            newest = cast(list[Entry], await self._redis.xrevrange(name, count=1))
+            newest = cast(list[Entry], await _insist(lambda: self._redis.xrevrange(name, count=1)))
             self._positions.setdefault(name, newest[0][0].decode() if newest else BEGINNING)
         self._watchers.setdefault(name, set()).add(queue)
         try:
-            await self._ring()
+            await _insist(self._ring)
             yield queue
         finally:
             self._watchers[name].discard(queue)
@@ -121,10 +122,20 @@ class EventFeed:
         await self._redis.expire(self._wake, 3_600)
 
     async def past(self, job_id: str, after: str = BEGINNING) -> list[JobEvent]:
-        """The events so far that come after the id `after`."""
-        lower = "-" if after == BEGINNING else f"({after}"
-        found = cast(list[Entry], await self._redis.xrange(keys.events(job_id), lower, "+"))
+        """The events so far that come after the id `after`; waits while Redis is away."""
+        name, lower = keys.events(job_id), "-" if after == BEGINNING else f"({after}"
+        found = cast(list[Entry], await _insist(lambda: self._redis.xrange(name, lower, "+")))
         return [_event(entry) for entry in found]
+
+
+async def _insist(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """What Redis answers as soon as it does."""
+    while True:
+        try:
+            return await ask()
+        except RedisError as error:
+            log.warning("events.follower_waits: %s", error)
+            await asyncio.sleep(RETRY_S)
 
 
 def _event(entry: Entry) -> JobEvent:

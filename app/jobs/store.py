@@ -91,8 +91,12 @@ class JobStore:
             self._queues.stop(job.id)
 
     def erase(self, job: Job) -> None:
-        """Forget the job: record, events, its place in the queue and in the owner's list."""
-        self.cancel(job)
+        """Forget the job: record, events, its place in the queue and in the owner's list.
+
+        An open job ends first, so that whoever follows or draws it hears of it.
+        """
+        if self._finish(job.id, IS_OPEN, "", JobStatus.CANCELED, {}):
+            self._queues.stop(job.id)
         self._queues.withdraw(job.id, job.spec)
         with self._redis.pipeline() as pipe:
             pipe.delete(keys.record(job.id), keys.events(job.id))

@@ -1,11 +1,13 @@
 """The life of a job as server-sent events (WHATWG HTML, section 9.2), resumable."""
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
 from fastapi.responses import StreamingResponse
+from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from app import intake
@@ -40,13 +42,18 @@ async def _stream(services: Services, job: Job, links: Links, after: str) -> Asy
         for event in await services.feed.past(job.id, after):
             yield render(event, links)
         return
-    async for event in services.feed.follow(job.id, after):
-        if event:
-            yield render(event, links)
-            continue
-        yield KEEP_ALIVE
-        if await run_in_threadpool(services.store.get, job.id) is None:
-            return  # erased: no terminal event will come
+    async with contextlib.aclosing(services.feed.follow(job.id, after)) as events:
+        async for event in events:
+            yield render(event, links) if event else KEEP_ALIVE
+            if event is None and await run_in_threadpool(_is_erased, services, job.id):
+                return  # no terminal event will come
+
+
+def _is_erased(services: Services, job_id: str) -> bool:
+    try:
+        return services.store.get(job_id) is None
+    except RedisError:
+        return False  # nobody can say; the feed waits for Redis too
 
 
 def render(event: JobEvent, links: Links) -> str:

@@ -3,12 +3,12 @@
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 from redis.exceptions import RedisError
 
 from app.dependencies import Service, Services
 from app.errors import NotFound, Unavailable
-from app.jobs.catalogue import ModelInfo, WorkerInfo
+from app.jobs.catalogue import ModelInfo, WorkerInfo, seconds_per_image
 
 router = APIRouter(tags=["system"])
 
@@ -20,6 +20,7 @@ class ModelView(ModelInfo):
     owned_by: Literal["darkroom"] = "darkroom"
     workers: int
 
+    @computed_field
     @property
     def is_loaded(self) -> bool:
         return self.workers > 0
@@ -59,12 +60,12 @@ def queue(services: Service) -> QueueState:
     """What is waiting, what is running, and how fast it goes."""
     ids = [found.id for found in services.catalogue.models()]
     workers = services.catalogue.workers()
-    paces = [one.seconds_per_image for one in workers if one.seconds_per_image]
+    pace = seconds_per_image(workers)
     return QueueState(
         depth=services.queues.waiting(ids),
         processing=services.queues.executing(ids),
         workers=workers,
-        seconds_per_image=round(sum(paces) / len(paces), 4) if paces else None,
+        seconds_per_image=round(pace, 4) if pace else None,
     )
 
 

@@ -156,6 +156,12 @@ class FrontEnd:
         assert answer.status_code == httpx.codes.ACCEPTED, answer.text
         return answer.json()
 
+    def submit_and_draw(self, **wish: Any) -> str:
+        """A job from its beginning to its end; the id."""
+        job_id: str = self.submit(**wish)["id"]
+        self.worker.draw(job_id)
+        return job_id
+
     def get(self, job_id: str, **headers: str) -> Json:
         answer = self.http.get(f"/v1/jobs/{job_id}", headers=headers)
         assert answer.status_code == httpx.codes.OK, answer.text
