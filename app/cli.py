@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.client import Client, RequestFailed
 from app.embedded import StoreFailed
+from app.lifeline import end_with_supervisor
 from app.settings import Settings
 from app.stack import REFUSED, PartFailed, Stack
 
@@ -87,6 +88,7 @@ def generate(
 def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """Serve HTTP alone, on the Redis of DARKROOM_REDIS_URL."""
     settings = _settings()
+    end_with_supervisor()
     if settings.redis_url is None:
         _fail("DARKROOM_REDIS_URL is not set; `darkroom up` starts a store itself")
     _refuse_unless_bindable(host, port)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import httpx
 
-from app.embedded import start_store
+from app.embedded import EmbeddedStore
+from app.lifeline import SUPERVISOR
 from app.settings import Settings
 
 log = logging.getLogger("darkroom")
@@ -93,7 +94,7 @@ class Stack:
     host: str
     port: int
     workers: int
-    store: subprocess.Popen[bytes] | None = None
+    store: EmbeddedStore | None = None
     parts: list[Part] = field(default_factory=list[Part])
     is_stopping: bool = False
 
@@ -124,9 +125,10 @@ class Stack:
     def _start(self) -> None:
         redis_url = self.settings.redis_url
         if redis_url is None:
-            redis_url, self.store = start_store(self.settings.data_dir)
+            self.store = EmbeddedStore(self.settings.data_dir)
+            redis_url = self.store.url
             log.info("embedded store at %s (set DARKROOM_REDIS_URL for your own)", redis_url)
-        env = {**os.environ, "DARKROOM_REDIS_URL": redis_url}
+        env = {**os.environ, "DARKROOM_REDIS_URL": redis_url, SUPERVISOR: str(os.getpid())}
         env["DARKROOM_DATA_DIR"] = str(Path(self.settings.data_dir).resolve())
         address = ["--host", self.host, "--port", str(self.port)]
         api = [sys.executable, "-m", "app.cli", "api", *address]
@@ -148,9 +150,8 @@ class Stack:
                 time.sleep(POLL_S)
 
     def _tend(self) -> None:
-        if self.store and self.store.poll() is not None:
-            log.warning("the embedded store ended; it comes back on its log")
-            _, self.store = start_store(self.settings.data_dir)
+        if self.store and self.store.mend():
+            log.warning("the embedded store had ended; it came back on its log")
         for part in self.parts:
             part.mend()
 
@@ -168,6 +169,5 @@ class Stack:
         for part in self.parts:
             part.wait()
         if self.store:
-            self.store.terminate()
-            self.store.wait()
+            self.store.stop()
         log.info("stopped")

@@ -4,6 +4,7 @@ The announcement needs only a checkpoint's card, so clients are answered while t
 """
 
 import logging
+import os
 import sys
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from redis.exceptions import RedisError
 
 from app.jobs.catalogue import Catalogue, ModelInfo
 from app.jobs.connection import connect
+from app.lifeline import end_with_supervisor
 from models.card import CheckpointError, read_card
 from worker.settings import WorkerSettings
 
@@ -30,6 +32,7 @@ def main() -> int:
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    end_with_supervisor()
     if settings.redis_url is None:
         log.error("DARKROOM_REDIS_URL is not set; `darkroom up` starts a store itself")
         return REFUSED
@@ -89,4 +92,6 @@ def model_served(settings: WorkerSettings) -> ModelInfo:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    logging.shutdown()
+    os._exit(status)  # the engine's thread may be inside torch, which aborts an orderly exit

@@ -58,6 +58,11 @@ def held(service: Service) -> list[str]:
     return [entry.decode().partition(":")[0] for entry in entries]
 
 
+def running(service: Service) -> list[str]:
+    """Those of them of which our record says the same."""
+    return [one for one in held(service) if recorded(service, one, "status") == "processing"]
+
+
 def assert_all_succeeded(service: Service, ids: list[str]) -> list[Json]:
     redis = service.store.redis
     jobs = [service.finished(job_id) for job_id in ids]
