@@ -1,6 +1,5 @@
 """The front end, assembled: settings in, an ASGI application out."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
@@ -24,12 +23,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         services = Services.connected(settings)
         app.state.services = services
-        reader = asyncio.create_task(services.feed.run())
-        yield
-        reader.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await reader
-        await services.feed.close()
+        async with services.feed.reading():
+            yield
         services.redis.close()
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)

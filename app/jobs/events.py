@@ -35,16 +35,17 @@ def position(event_id: str) -> tuple[int, int]:
 
 
 class EventFeed:
-    """The events of all watched jobs. `run()` is the reader; one task for it, for ever."""
+    """The events of all watched jobs, within `reading()`."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._wake = f"{keys.PREFIX}:wake:{uuid4().hex}"
         self._positions: dict[str, str] = {}
         self._watchers: dict[str, set[asyncio.Queue[JobEvent]]] = {}
+        self._is_closing = False
 
     async def follow(
-        self, job_id: str, after: str = BEGINNING, quiet_s: float = 15.0
+        self, job_id: str, after: str = BEGINNING, quiet_s: float = 60.0
     ) -> AsyncGenerator[JobEvent | None]:
         """Every event after the id `after`, until a terminal one; None each `quiet_s` of silence.
 
@@ -71,10 +72,25 @@ class EventFeed:
                 if event.is_terminal:
                     return
 
-    async def run(self) -> None:
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncGenerator[None]:
+        """Keep the reader running. It ends by itself: a cancelled read may swallow that."""
+        reader = asyncio.create_task(self._read())
+        try:
+            yield
+        finally:
+            self._is_closing = True
+            with contextlib.suppress(RedisError):
+                await self._ring()
+            await reader
+            with contextlib.suppress(RedisError):
+                await self._redis.delete(self._wake)
+            await self._redis.aclose()
+
+    async def _read(self) -> None:
         """Read all watched streams and hand their entries on; outlives every absence of Redis."""
         woken, block_ms = BEGINNING, round(STREAM_BLOCK_S * 1_000)
-        while True:
+        while not self._is_closing:
             try:
                 streams = {self._wake: woken, **self._positions}
                 found = await self._redis.xread(cast(Any, streams), count=1_000, block=block_ms)
@@ -89,11 +105,6 @@ class EventFeed:
                 elif name in self._positions:
                     self._positions[name] = latest
                     self._hand_on(name, entries)
-
-    async def close(self) -> None:
-        with contextlib.suppress(RedisError):
-            await self._redis.delete(self._wake)
-        await self._redis.aclose()
 
     def _hand_on(self, name: str, entries: list[Entry]) -> None:
         events = [_event(entry) for entry in entries]

@@ -19,6 +19,7 @@ from app.schemas import ImageView, JobView
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
+QUIET_S = 15.0
 KEEP_ALIVE = ": still here\n\n"
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies must not hold it back
 
@@ -42,7 +43,7 @@ async def _stream(services: Services, job: Job, links: Links, after: str) -> Asy
         for event in await services.feed.past(job.id, after):
             yield render(event, links)
         return
-    async with contextlib.aclosing(services.feed.follow(job.id, after)) as events:
+    async with contextlib.aclosing(services.feed.follow(job.id, after, QUIET_S)) as events:
         async for event in events:
             yield render(event, links) if event else KEEP_ALIVE
             if event is None and await run_in_threadpool(_is_erased, services, job.id):
