@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.tiny_checkpoint import (
     EPSILON,
@@ -15,6 +16,7 @@ from tests.tiny_checkpoint import (
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", NUMPY_COPY_WARNING)
+    torch.set_num_threads(1)  # on nets this small a second thread only waits
 
 
 @pytest.fixture(scope="session")
