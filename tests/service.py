@@ -89,6 +89,10 @@ class Process:
             self._process.terminate()
         return self._process.wait(timeout_s)
 
+    def wait(self, timeout_s: float = 60.0) -> int:
+        """The exit status, once it has ended by itself."""
+        return self._process.wait(timeout_s)
+
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 

@@ -14,9 +14,17 @@ SHARED_ATTEMPTS = 2  # a job that was there when two workers died is tried alone
 class DeliveredJob(RqJob):
     """RQ's job, less whatever its hash could name for us to import, run or call."""
 
-    success_callback = None
-    failure_callback = None
-    stopped_callback = None
+    @property
+    def success_callback(self) -> None:
+        return None
+
+    @property
+    def failure_callback(self) -> None:
+        return None
+
+    @property
+    def stopped_callback(self) -> None:
+        return None
 
     def send_webhooks(self, status: str, *, exc_string: str | None = None) -> None:
         """None of ours are RQ's."""

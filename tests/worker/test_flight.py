@@ -1,0 +1,65 @@
+"""What is remembered of one job in flight."""
+
+from datetime import timedelta
+
+import pytest
+from redis import Redis
+
+from app.jobs.job import StoredImage, now
+from tests.worker.in_hand import a_bookkeeper, a_job, admitted
+from worker.flight import CANCELED, OVERDUE, Flight, is_overdue
+
+
+def a_picture(index: int) -> StoredImage:
+    return StoredImage(
+        index=index, key=f"k/{index}.png", seed=1, width=64, height=64,
+        content_type="image/png", bytes=1, sha256="",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def flight(redis: Redis) -> Flight:
+    job = admitted(redis, num_images=3, num_inference_steps=10)
+    bookkeeper = a_bookkeeper(redis)
+    taken = bookkeeper.take()
+    assert taken is not None
+    known = job.model_copy(update={"images": [a_picture(1)]})
+    return Flight(known, bookkeeper.begin(taken))
+
+
+def test_pictures_of_an_earlier_attempt_count(flight: Flight) -> None:
+    assert flight.indices == {1}
+    assert not flight.has_all_images
+    flight.indices |= {0, 2}
+    assert flight.has_all_images
+
+
+def test_the_first_outcome_stands(flight: Flight) -> None:
+    flight.end(CANCELED)
+    flight.end(OVERDUE)
+    assert flight.outcome is CANCELED
+
+
+def test_progress_is_told_five_times_a_second_and_at_the_end(flight: Flight) -> None:
+    assert not flight.takes_progress(100.0)
+    flight.next_step = 1
+    assert flight.takes_progress(100.0)
+    flight.step, flight.told_at, flight.next_step = 1, 100.0, 2
+    assert not flight.takes_progress(100.1)
+    assert flight.takes_progress(100.21)
+    flight.next_step = 10
+    assert flight.takes_progress(100.1)
+
+
+def test_a_job_that_has_ended_tells_no_more_progress(flight: Flight) -> None:
+    flight.next_step = 5
+    flight.end(CANCELED)
+    assert not flight.takes_progress(100.0)
+
+
+def test_a_deadline_counts_from_submission() -> None:
+    job = a_job(deadline_s=60)
+    assert not is_overdue(a_job())
+    assert not is_overdue(job)
+    earlier = now() - timedelta(seconds=61)
+    assert is_overdue(job.model_copy(update={"created_at": earlier}))
