@@ -14,11 +14,6 @@ from models import checkpoint, schedulers
 from models.card import ModelCard
 from models.pipeline import LatentDiffusionPipeline, Pixels
 
-# diffusers' Euler and Heun hand tensors to numpy functions; torch answers in numpy 1's manner.
-NUMPY_COPY_WARNING = (
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-)
-
 TEXT_LENGTH, TEXT_WIDTH = 32, 384
 
 

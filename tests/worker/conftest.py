@@ -7,15 +7,13 @@ import torch
 
 from tests.tiny_checkpoint import (
     EPSILON,
-    NUMPY_COPY_WARNING,
     ZERO_SNR,
     TinyPipeline,
     write_tiny_checkpoint,
 )
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("filterwarnings", NUMPY_COPY_WARNING)
+def pytest_configure() -> None:
     torch.set_num_threads(1)  # on nets this small a second thread only waits
 
 
