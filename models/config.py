@@ -13,7 +13,8 @@ class AutoencoderConfig:
     latent_channels: int = 12
     block_out_channels: tuple[int, ...] = (16, 32, 64, 128)
     layers_per_block: int = 1
-    norm_num_groups: int = 8
+    # Few: a group of two channels is an instance norm, and that forgets flat colours.
+    norm_num_groups: int = 2
 
     @property
     def factor(self) -> int:
@@ -85,13 +86,13 @@ SIZES = {
     for config in (
         ModelConfig(
             "nano",
-            autoencoder=AutoencoderConfig(4, (8, 8, 8, 16), norm_num_groups=4),
+            autoencoder=AutoencoderConfig(4, (8, 8, 8, 16)),
             unet=UNetConfig((64, 64)),
         ),
         ModelConfig("tiny"),
         ModelConfig(
             "small",
-            autoencoder=AutoencoderConfig(12, (64, 128, 192, 256), 2, 16),
+            autoencoder=AutoencoderConfig(12, (64, 128, 192, 256), 2, 8),
             unet=UNetConfig((256, 512), (True, True), 2),
         ),
         ModelConfig(

@@ -1,0 +1,129 @@
+"""`python -m models.training <stage> --size tiny`: one stage of the road, or all of them.
+
+Every stage reads what the one before wrote under `--run`, and goes on where it was stopped.
+"""
+
+import argparse
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+
+from models.config import SIZES, ModelConfig
+from models.evaluation.prompts import read_prompts
+from models.text_encoder import TextEncoder
+from models.training import autoencoder, data, diffusion, export, latents
+from models.training.loop import Budget
+from models.training.precision import training_device
+from models.training.replicas import launch
+
+
+def make_data(arguments: argparse.Namespace, model: ModelConfig) -> None:
+    """Fetch and draw the pictures."""
+    config = data.DataConfig(selection=arguments.selection, native_size=model.native_size)
+    if arguments.sets:
+        config = data.DataConfig(tuple(arguments.sets), arguments.selection, model.native_size)
+    pictures = data.build(config, arguments.cache)
+    pictures.save(arguments.run / "pictures.npz")
+    print(f"{len(pictures.of_split('train').records)} training pictures")
+
+
+def train_autoencoder(arguments: argparse.Namespace, model: ModelConfig) -> None:
+    """Train the autoencoder, measure its scaling and how well it does on unseen pictures."""
+    pictures = data.TrainingSet.load(arguments.run / "pictures.npz")
+    recipe = replace(autoencoder.RECIPE, seed=arguments.seed)
+    budget = Budget(arguments.autoencoder_minutes)
+    settings = (model, pictures, recipe, budget, arguments.run)
+    launch(arguments.processes, autoencoder.train, *settings)
+    print_psnr(arguments, pictures)
+
+
+def refine_decoder(arguments: argparse.Namespace, model: ModelConfig) -> None:
+    """Train the decoder on, for sharper pictures from the same latents."""
+    pictures = data.TrainingSet.load(arguments.run / "pictures.npz")
+    recipe = replace(autoencoder.RECIPE, seed=arguments.seed)
+    budget = Budget(arguments.decoder_minutes)
+    settings = (pictures, recipe, budget, arguments.run)
+    launch(arguments.processes, autoencoder.refine_decoder, *settings)
+    print_psnr(arguments, pictures)
+
+
+def print_psnr(arguments: argparse.Namespace, pictures: data.TrainingSet) -> None:
+    """How well the autoencoder does on pictures it has not seen."""
+    vae = AutoencoderKL.from_pretrained(arguments.run / "vae", local_files_only=True)
+    for split in ("concepts", "style"):
+        value = autoencoder.psnr(vae, pictures.of_split(split))
+        print(f"PSNR on held-out {split}: {value:.2f} dB")
+
+
+def encode_everything(arguments: argparse.Namespace, model: ModelConfig) -> None:
+    """Make the captioned variants and encode them, leaving out the evaluation prompts."""
+    pictures = data.TrainingSet.load(arguments.run / "pictures.npz")
+    device = training_device()
+    vae = AutoencoderKL.from_pretrained(arguments.run / "vae", local_files_only=True).to(device)
+    excluded = frozenset(prompt.lower() for prompt in read_prompts())
+    torch.set_num_threads(1)  # pictures and captions are encoded side by side
+    made = latents.captioned_pictures(pictures, excluded, arguments.seed)
+    pairs, captions = latents.build(vae, TextEncoder.pretrained(device), made)
+    latents.save(pairs, arguments.run / "latents.pt")
+    (arguments.run / "captions.txt").write_text("\n".join(captions) + "\n")
+    print(f"{len(made)} pictures, {len(captions)} captions, {len(pairs.weight)} pairs")
+
+
+def train_diffusion(arguments: argparse.Namespace, model: ModelConfig) -> None:
+    """Train the U-Net on the encoded pairs."""
+    recipe = replace(diffusion.RECIPE, seed=arguments.seed)
+    budget = Budget(arguments.diffusion_minutes)
+    path = arguments.run / "latents.pt"
+    settings = (model, path, recipe, budget, arguments.run / "diffusion.pt")
+    launch(arguments.processes, diffusion.train, *settings)
+
+
+def export_model(arguments: argparse.Namespace, model: ModelConfig) -> None:
+    """Write the averaged weights as a model folder."""
+    export.export(model, arguments.run, arguments.output)
+    print(f"wrote {arguments.output}")
+
+
+RUN = {
+    "data": make_data,
+    "autoencoder": train_autoencoder,
+    "latents": encode_everything,
+    "diffusion": train_diffusion,
+    "decoder": refine_decoder,
+    "export": export_model,
+}
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line: one dial for the size, the budgets, the seed and the folders."""
+    parser = argparse.ArgumentParser(prog="python -m models.training", description=__doc__)
+    parser.add_argument("stage", choices=(*RUN, "all"))
+    parser.add_argument("--size", choices=tuple(SIZES), default="tiny")
+    parser.add_argument("--autoencoder-minutes", type=float, default=14)
+    parser.add_argument("--diffusion-minutes", type=float, default=80)
+    parser.add_argument("--decoder-minutes", type=float, default=8)
+    parser.add_argument("--sets", nargs="+", choices=tuple(data.SETS), help="drawing sets")
+    parser.add_argument("--selection", choices=("core", "all"), default="core")
+    parser.add_argument("--seed", type=int, default=0)
+    cores = 1 if torch.cuda.is_available() else os.cpu_count()
+    parser.add_argument("--processes", type=int, default=cores, help="replicas, one a core")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/packages"))
+    parser.add_argument("--run", type=Path, default=Path(".cache/training"))
+    parser.add_argument("--output", type=Path, default=Path("models/default"))
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run one stage or all of them in order."""
+    arguments = parse_arguments()
+    model = ModelConfig.of_size(arguments.size)
+    arguments.run.mkdir(parents=True, exist_ok=True)
+    for stage in RUN if arguments.stage == "all" else (arguments.stage,):
+        RUN[stage](arguments, model)
+
+
+if __name__ == "__main__":
+    main()

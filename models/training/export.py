@@ -1,0 +1,85 @@
+"""From a training run to a model folder in diffusers' layout.
+
+Knows what a run leaves behind. Knows nothing of how the weights were learnt.
+"""
+
+import json
+import time
+from pathlib import Path
+
+import diffusers
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+
+from models import checkpoint
+from models.card import ModelCard
+from models.config import ModelConfig
+from models.parametrization import scheduler_config
+from models.schedulers import supported
+from models.training.loop import load_state
+from models.unet import build_unet
+
+# Beyond twice the native size one sees the same thing side by side.
+MAX_SIZE_FACTOR = 2
+NUM_INFERENCE_STEPS = 20
+GUIDANCE_SCALE = 4.0
+LICENSE = "apache-2.0"
+
+
+def export(model: ModelConfig, run: Path, output: Path) -> ModelCard:
+    """Write the averaged weights of a run as a model folder, in float16.
+
+    Raises:
+        FileNotFoundError: the run has no autoencoder or no diffusion state yet.
+    """
+    unet = averaged_unet(model, run)
+    vae = AutoencoderKL.from_pretrained(run / "vae", local_files_only=True)
+    vae.register_to_config(_name_or_path=output.name)  # not the folder of this machine's run
+    scheduler = DDIMScheduler.from_config(scheduler_config(model.diffusion))
+    for module in (unet, vae):  # half the size on disk; loading chooses its own dtype
+        torch.nn.Module.to(module, dtype=torch.float16)
+    card = checkpoint.save(output, describe(model), unet, vae, scheduler)
+    index = json.dumps(model_index(), indent=2) + "\n"
+    (output / "model_index.json").write_text(index)
+    return card
+
+
+def averaged_unet(model: ModelConfig, run: Path) -> UNet2DConditionModel:
+    """The U-Net with the moving average of a run's weights."""
+    state = load_state(run / "diffusion.pt")
+    if state is None:
+        raise FileNotFoundError(f"no diffusion state in {run}")
+    unet = build_unet(model)
+    weights = {name: weight for name, weight in state["ema"].items() if name != "updates"}
+    unet.load_state_dict(weights)
+    return unet
+
+
+def model_index() -> dict[str, str | list[str]]:
+    """The table of components; the text encoder is a pinned package, not a folder."""
+    return {
+        "_class_name": "LatentDiffusionPipeline",
+        "_diffusers_version": diffusers.__version__,
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "text_encoder": ["models.text_encoder", "TextEncoder"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+
+
+def describe(model: ModelConfig) -> ModelCard:
+    """What the service must know of the model; the hashes are filled in when it is saved."""
+    return ModelCard(
+        family="default",
+        native_size=model.native_size,
+        size_multiple=model.size_multiple,
+        min_size=model.native_size,
+        max_size=model.native_size * MAX_SIZE_FACTOR,
+        default_num_inference_steps=NUM_INFERENCE_STEPS,
+        default_guidance_scale=GUIDANCE_SCALE,
+        default_scheduler="ddim",
+        schedulers=tuple(supported(scheduler_config(model.diffusion))),
+        license=LICENSE,
+        created=int(time.time()),
+        files={},
+    )
