@@ -47,17 +47,17 @@ class Submission(BaseModel):
     prompt: Annotated[Text, Field(min_length=1), AfterValidator(_not_blank)]
     negative_prompt: Text = ""
     model: Name | None = None
-    width: Integer | None = Field(None, ge=64, le=MAX_SIZE)
-    height: Integer | None = Field(None, ge=64, le=MAX_SIZE)
-    num_images: Integer = Field(1, ge=1, le=MAX_IMAGES)
-    num_inference_steps: Integer | None = Field(None, ge=1, le=150)
-    guidance_scale: Number | None = Field(None, ge=0, le=30)
+    width: Integer | None = Field(default=None, ge=64, le=MAX_SIZE)
+    height: Integer | None = Field(default=None, ge=64, le=MAX_SIZE)
+    num_images: Integer = Field(default=1, ge=1, le=MAX_IMAGES)
+    num_inference_steps: Integer | None = Field(default=None, ge=1, le=150)
+    guidance_scale: Number | None = Field(default=None, ge=0, le=30)
     scheduler: Name | None = None
-    seed: Integer | None = Field(None, ge=0, le=MAX_SEED)
+    seed: Integer | None = Field(default=None, ge=0, le=MAX_SEED)
     output_format: OutputFormat = OutputFormat.PNG
-    output_quality: Integer = Field(90, ge=1, le=100)
+    output_quality: Integer = Field(default=90, ge=1, le=100)
     priority: Priority = Priority.NORMAL
-    deadline_s: Number | None = Field(None, ge=1, le=86_400)
+    deadline_s: Number | None = Field(default=None, ge=1, le=86_400)
     metadata: dict[MetadataKey, Metadatum] = Field(default_factory=dict, max_length=16)
 
     def to_spec(self, model: ModelInfo) -> GenerationSpec:

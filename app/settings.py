@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 DEFAULT_MODELS = "default=models/default"
 
 
@@ -41,6 +42,14 @@ class Settings(BaseSettings):
     job_ttl_s: int = Field(default=86_400, ge=60)
     image_url_ttl_s: int = Field(default=3_600, ge=1)
     log_level: str = "INFO"
+
+    @field_validator("log_level")
+    @classmethod
+    def log_level_is_known(cls, value: str) -> str:
+        """Refuse a level that `logging` does not know; either case will do."""
+        if value.upper() not in LOG_LEVELS:
+            raise ValueError(f"expected one of {', '.join(LOG_LEVELS)}, found {value!r}")
+        return value.upper()
 
     @field_validator("models")
     @classmethod

@@ -4,7 +4,7 @@ No worker runs: what one would write is written through the same `JobStore` that
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -168,7 +168,7 @@ class FrontEnd:
         return answer.json()
 
     @contextmanager
-    def following(self, job_id: str, after: str | None = None) -> Iterator[Iterator[Event]]:
+    def following(self, job_id: str, after: str | None = None) -> Generator[Iterator[Event]]:
         """The events of a job as they come over the wire."""
         headers = {"Last-Event-ID": after} if after else {}
         path = f"/v1/jobs/{job_id}/events"
@@ -183,7 +183,7 @@ class FrontEnd:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[FrontEnd]:
+def serving(settings: Settings) -> Generator[FrontEnd]:
     """The application behind a uvicorn thread, as `darkroom api` runs it."""
     app = create_app(settings)
     config = uvicorn.Config(

@@ -111,7 +111,7 @@ def test_ten_thousand_wrong_fields_are_answered_in_few_words(front_end: FrontEnd
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "\x80"])
 def test_a_body_of_another_type_is_refused(kind: str, front_end: FrontEnd) -> None:
-    headers = {"Content-Type": kind.encode("latin-1")}
+    headers = {b"Content-Type": kind.encode("latin-1")}
     body = json.dumps({"prompt": "a"}).encode()
 
     answer = front_end.http.post("/v1/jobs", content=body, headers=headers)

@@ -1,29 +1,11 @@
 """The assembled application: it starts light, lives without a store and leaves nothing behind."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from app.settings import Settings
 from tests.app.front_end import FrontEnd, assert_problem, serving
-
-IMPORT = """
-import sys, time
-import app.main
-heavy = {"torch", "diffusers", "transformers", "numpy", "PIL"} & set(sys.modules)
-print(sorted(heavy), time.process_time())
-"""
-
-
-def test_the_front_end_starts_without_tensors_and_within_a_second() -> None:
-    said = subprocess.run(
-        [sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True
-    ).stdout.split()
-
-    assert said[0] == "[]"
-    assert float(said[1]) < 1.0
 
 
 def test_every_part_of_the_contract_is_in_the_schema(front_end: FrontEnd) -> None:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from app.jobs.catalogue import WorkerInfo
 from tests.app.front_end import MODEL, WORKER, FrontEnd, assert_problem
 
 
@@ -71,7 +70,7 @@ def test_it_is_not_ready_without_a_worker(front_end: FrontEnd) -> None:
 
 def test_two_workers_are_twice_as_fast_as_one(front_end: FrontEnd) -> None:
     alone = front_end.submit()["queue"]["eta_s"]
-    front_end.services.catalogue.beat(WorkerInfo(**{**WORKER.model_dump(), "name": "second"}))
+    front_end.services.catalogue.beat(WORKER.model_copy(update={"name": "second"}))
 
     job = front_end.submit(priority="high")
 

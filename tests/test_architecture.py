@@ -1,0 +1,44 @@
+"""The house stays as it was laid out: light imports, small files, functions that fit a hand."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted(
+    path for part in ("app", "worker", "models", "tests") for path in (ROOT / part).rglob("*.py")
+)
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 60
+
+HEAVY = "torch", "diffusers", "transformers", "numpy", "PIL"
+IMPORT = f"""
+import sys, time
+import app.main
+print(*sorted({set(HEAVY)!r} & set(sys.modules)), time.process_time())
+"""
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_the_front_end_loads_no_tensors_and_costs_less_than_a_second() -> None:
+    command = [sys.executable, "-c", IMPORT]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+
+    *loaded, seconds = said.stdout.split()
+    assert loaded == []
+    assert float(seconds) < 1.0
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_FILE_LINES
+    sizes = {one.name: (one.end_lineno or 0) - one.lineno + 1 for one in functions(path)}
+    assert {name: size for name, size in sizes.items() if size > MAX_FUNCTION_LINES} == {}
