@@ -77,15 +77,15 @@ async def show(
     job_id: str, services: Service, owner: Owner, links: RequestLinks, prefer: Prefer = None
 ) -> Response:
     """The job; with `Prefer: wait=N` as soon as it has ended, or after N seconds."""
-    job = await run_in_threadpool(intake.find_job, services, job_id, owner)
     wait_s = _wait_s(prefer)
     if wait_s:
-        job = await intake.until_terminal(services, job, wait_s)
-    if job.status is JobStatus.QUEUED:
-        view = await run_in_threadpool(_view, services, job, links)
-    else:
-        view = JobView.of(job, links)
-    return _json(view, 200, wait_s, {})
+        job = await run_in_threadpool(intake.find_job, services, job_id, owner)
+        await intake.until_terminal(services, job, wait_s)
+
+    def read() -> JobView:
+        return _view(services, intake.find_job(services, job_id, owner), links)
+
+    return _json(await run_in_threadpool(read), 200, wait_s, {})
 
 
 @router.post("/{job_id}/cancel")
