@@ -8,7 +8,7 @@ from rq.queue import Queue
 
 from app.jobs.queues import FUNCTION, MAX_ATTEMPTS
 
-SHARED_ATTEMPTS = 2  # a job that was there when two workers died is tried alone
+SHARED_ATTEMPTS = 3  # a job that was there when three workers died is tried alone
 
 
 class DeliveredJob(RqJob):

@@ -6,7 +6,7 @@ number of steps and scheduler. Knows tensors and specs. Knows nothing of Redis, 
 
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ class _Job:
     num_images: int
     total_steps: int
     generations: list[Generation]
-    admitted_at: float = field(default_factory=time.perf_counter)
+    admitted_at: float
 
     def progress(self, job_id: str, num_evaluations: int) -> Progress:
         finished = (self.num_images - len(self.generations)) * num_evaluations
@@ -67,6 +67,7 @@ class Engine:
         """
         if job_id in self._jobs:
             raise ValueError(f"job {job_id} is in the engine already")
+        admitted_at = time.perf_counter()
         prompts = [spec.negative_prompt, spec.prompt] if spec.guidance_scale > 1 else [spec.prompt]
         embeds = tuple(self._pipeline.encode_prompt(prompt) for prompt in prompts)
         generations = [
@@ -74,7 +75,9 @@ class Engine:
             for index in range(spec.num_images)
             if index not in skip
         ]
-        self._jobs[job_id] = _Job(spec.num_images, spec.num_inference_steps, generations)
+        self._jobs[job_id] = _Job(
+            spec.num_images, spec.num_inference_steps, generations, admitted_at
+        )
         for generation in generations:
             self._batcher.add(generation)
 

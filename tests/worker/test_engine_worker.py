@@ -207,11 +207,11 @@ def test_one_picture_that_cannot_be_stored_fails_the_job_and_the_others_go(
     assert bench.orders() == [Cancel(lease)]
 
 
-def test_a_job_that_saw_two_workers_die_runs_alone(bench: Bench) -> None:
+def test_a_job_on_its_last_attempt_runs_alone(bench: Bench) -> None:
     companion = admitted(bench.redis)
     lease = bench.admission().job_id
     suspect, later = admitted(bench.redis), admitted(bench.redis)
-    bench.redis.hset(f"rq:job:{suspect.id}", "retries_left", 1)
+    bench.redis.hset(f"rq:job:{suspect.id}", "retries_left", 0)
     bench.turn()
     assert bench.orders() == []
     assert bench.redis.lrange("rq:queue:normal:tiny", 0, -1) == [
