@@ -1,7 +1,7 @@
 """RQ as the front end sees it: which queue a job waits in, and what RQ must be told.
 
 RQ delivers; our record is the truth. An RQ job of ours carries its id and nothing else, so that
-no payload is ever unpacked into code. With `worker.rq_worker` the only file that knows RQ.
+no payload is ever unpacked into code. Beside it only the worker knows RQ.
 """
 
 from collections.abc import Iterable
