@@ -24,6 +24,7 @@ class Settings(BaseSettings):
         models: `id=path` pairs, separated by commas.
         max_queue: Jobs that may wait; one more is refused with 503.
         job_lease_s: A worker silent for so long loses its jobs to another.
+        drain_s: After SIGTERM a worker's jobs may finish for so long; the rest goes back.
         job_ttl_s: How long a job that has ended, its events and its pictures are kept.
     """
 
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     default_model: str | None = None
     max_queue: int = Field(default=256, ge=1)
     job_lease_s: int = Field(default=15, ge=2)
+    drain_s: float = Field(default=20.0, ge=0)
     job_ttl_s: int = Field(default=86_400, ge=60)
     image_url_ttl_s: int = Field(default=3_600, ge=1)
     log_level: str = "INFO"

@@ -23,7 +23,7 @@ log = logging.getLogger("darkroom")
 
 REFUSED = 2  # the exit status of a part that no restart can help
 POLL_S = 0.1
-STOP_TIMEOUT_S = 30.0  # a worker drains for 20 s by default
+STOP_MARGIN_S = 10.0  # beyond the time in which a worker drains
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 15.0
 STEADY_S = 30.0  # alive for so long, a part has earned a quick restart again
 
@@ -75,13 +75,13 @@ class Part:
         if self.process and self.process.poll() is None:
             self.process.terminate()
 
-    def wait(self) -> None:
+    def wait(self, timeout_s: float) -> None:
         if self.process is None:
             return
         try:
-            self.process.wait(STOP_TIMEOUT_S)
+            self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            log.warning("%s did not stop in %.0f s; killed", self.name, STOP_TIMEOUT_S)
+            log.warning("%s did not stop in %.0f s; killed", self.name, timeout_s)
             self.process.kill()
             self.process.wait()
 
@@ -167,7 +167,7 @@ class Stack:
         for part in self.parts:
             part.ask_to_stop()
         for part in self.parts:
-            part.wait()
+            part.wait(self.settings.drain_s + STOP_MARGIN_S)
         if self.store:
             self.store.stop()
         log.info("stopped")

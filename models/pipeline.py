@@ -31,6 +31,10 @@ class PromptEncoder(Protocol):
 
     def __call__(self, prompts: Sequence[str]) -> Tensor: ...
 
+    def truncates(self, prompt: str) -> bool:
+        """Whether the end of this prompt is cut off."""
+        ...
+
 
 class Row(NamedTuple):
     """One row of a forward pass: latents `[1, C, h, w]`, its timestep, embeds `[1, L, W]`."""
@@ -71,6 +75,10 @@ class LatentDiffusionPipeline:
     def encode_prompt(self, prompt: str) -> Tensor:
         """Embeddings `[1, length, width]` of one prompt (a negative prompt likewise)."""
         return self._embed(prompt)
+
+    def truncates(self, prompt: str) -> bool:
+        """Whether this model reads only the beginning of the prompt."""
+        return self.text_encoder.truncates(prompt)
 
     def make_scheduler(self, name: str, num_inference_steps: int) -> Scheduler:
         """A fresh scheduler with its run laid out.

@@ -17,6 +17,8 @@ from worker.engine_thread import EngineThread
 from worker.engine_worker import EngineWorker, Terms
 from worker.settings import WorkerSettings
 
+CPU_NICENESS = 5  # the front end shares the cores: it must answer while pictures are drawn
+
 
 class DeviceMissing(Exception):
     """The settings ask for a device that this machine does not have."""
@@ -33,9 +35,12 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
     def load() -> Engine:
         if settings.threads:
             torch.set_num_threads(settings.threads)
+        if device == "cpu":
+            os.nice(CPU_NICENESS)
         pipeline = LatentDiffusionPipeline.from_checkpoint(
             settings.model_paths[model.id], device=device, dtype=dtype
         )
+        pipeline("", num_inference_steps=1)  # the first pass of all is slow: nobody waits for it
         return Engine(pipeline, settings.max_batch_size)
 
     return EngineWorker(

@@ -58,8 +58,12 @@ class Engine:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def admit(self, job_id: str, spec: GenerationSpec, skip: Collection[int] = ()) -> None:
+    def admit(
+        self, job_id: str, spec: GenerationSpec, skip: Collection[int] = ()
+    ) -> tuple[str, ...]:
         """Take a job in, less the images in `skip`; it joins the batch at the next step.
+
+        Returns what the client should know: parts of the wish that will not be heeded.
 
         Raises:
             UnsupportedRequest: this model cannot serve the spec.
@@ -80,6 +84,12 @@ class Engine:
         )
         for generation in generations:
             self._batcher.add(generation)
+        texts = {"prompt": spec.prompt, "negative_prompt": spec.negative_prompt}
+        return tuple(
+            f"{field}: longer than this model reads; its end was left out"
+            for field, text in texts.items()
+            if self._pipeline.truncates(text)
+        )
 
     def cancel(self, job_id: str) -> None:
         """Drop a job and free its places at once; a job that is not inside is no error."""

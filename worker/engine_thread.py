@@ -39,6 +39,14 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """A job is inside, and parts of its wish will not be heeded."""
+
+    job_id: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stepped:
     report: Report
 
@@ -59,7 +67,7 @@ class Dead:
 
 
 Order = Admit | Cancel | Quit
-Event = Ready | Stepped | Rejected | Dead
+Event = Ready | Warned | Stepped | Rejected | Dead
 
 
 class EngineThread(Thread):
@@ -115,6 +123,9 @@ class EngineThread(Thread):
         self, engine: Engine, job_id: str, spec: GenerationSpec, skip: frozenset[int]
     ) -> None:
         try:
-            engine.admit(job_id, spec, skip)
+            warnings = engine.admit(job_id, spec, skip)
         except Exception as error:
             self.outbox.put(Rejected(job_id, error))
+        else:
+            if warnings:
+                self.outbox.put(Warned(job_id, warnings))

@@ -42,6 +42,7 @@ class Flight:
 
     Attributes:
         is_started: The record says that the job runs here; until then it must not be written to.
+        warnings: What the client should know, until it is written.
         unpublished: Pictures stored whose events are still to be written.
         indices: Indices of the pictures whose events are written.
         step: Progress that was published last.
@@ -53,6 +54,7 @@ class Flight:
     job: Job
     running: Running
     is_started: bool = False
+    warnings: tuple[str, ...] = ()
     unpublished: list[StoredImage] = field(default_factory=list[StoredImage])
     indices: set[int] = field(default_factory=set[int])
     step: int = 0

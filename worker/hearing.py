@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from app.jobs.images import ImageStore
 from app.jobs.job import FailureCode
-from worker.engine_thread import Dead, EngineThread, Event, Ready, Rejected, Stepped
+from worker.engine_thread import Dead, EngineThread, Event, Ready, Rejected, Stepped, Warned
 from worker.flight import CANCELED, Ending, Outcome
 from worker.output import NotStored, Output, Stored
 from worker.pace import Pace
@@ -74,6 +74,9 @@ class Hearing:
                 log.info("worker.ready")
             case Stepped(report):
                 self._hear_report(report)
+            case Warned(lease, warnings):
+                if flight := self._settlement.flights.get(lease):
+                    flight.warnings = warnings
             case Rejected(lease, error):
                 self._fail(lease, error)
             case Stored() | NotStored():

@@ -15,7 +15,6 @@ class WorkerSettings(Settings):
         dtype: `auto` is float32 on a CPU and bfloat16 on a GPU.
         threads: Threads of one tensor operation on a CPU; unset leaves it to torch.
         max_batch_size: Images denoised together.
-        drain_s: After SIGTERM, jobs may finish for so long; the rest goes back to the queue.
         stall_s: A step that takes longer means a hung device: the process ends.
     """
 
@@ -23,5 +22,4 @@ class WorkerSettings(Settings):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     threads: int | None = Field(default=None, ge=1)
     max_batch_size: int = Field(default=8, ge=1, le=256)
-    drain_s: float = Field(default=20.0, ge=0)
     stall_s: float = Field(default=120.0, gt=0)

@@ -43,6 +43,9 @@ class Settlement:
     def publish(self, at: float) -> None:
         """Write what has happened since the last round: pictures one by one, progress together."""
         for flight in list(self.flights.values()):
+            if flight.warnings and flight.is_started:
+                self._store.warned(flight.job.id, flight.lease, flight.warnings)
+                flight.warnings = ()
             self._publish_images(flight)
         moved = [flight for flight in self.flights.values() if flight.takes_progress(at)]
         updates = [

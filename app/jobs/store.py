@@ -6,7 +6,7 @@ which has lost its lease is therefore never seen.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -112,6 +112,10 @@ class JobStore:
         if job.started_at is None:
             fields["started_at"] = now().isoformat()
         return self._change(job.id, IS_OPEN, "", PROCESSING, fields)
+
+    def warned(self, job_id: str, lease: str, warnings: Sequence[str]) -> bool:
+        """Say what of the wish is not heeded; shown with the job, no event of its own."""
+        return self._change(job_id, PROCESSING, lease, "", {"warnings": json.dumps(warnings)})
 
     def progressed(self, updates: Iterable[Progress]) -> None:
         """Publish the progress of many jobs in one round trip."""

@@ -4,7 +4,7 @@
 -- ARGV: 1 statuses it may be in, separated by spaces, 2 the lease that must hold it ('' for any),
 --       3 type of the event ('' for none), 4 its data ('' for a snapshot of the record), 5 event maxlen,
 --       6 seconds that record and events live from now on ('' while the job is open),
---       7.. fields and values to set
+--       7.. fields and values to set, at least one
 -- Returns the job's status before, or nothing if it was left alone.
 local found = redis.call('HMGET', KEYS[1], 'status', 'lease')
 if not found[1] or not string.find(' ' .. ARGV[1] .. ' ', ' ' .. found[1] .. ' ', 1, true) then
@@ -12,7 +12,15 @@ if not found[1] or not string.find(' ' .. ARGV[1] .. ' ', ' ' .. found[1] .. ' '
 end
 if ARGV[2] ~= '' and found[2] ~= ARGV[2] then return false end
 
-if #ARGV > 6 then redis.call('HSET', KEYS[1], unpack(ARGV, 7)) end
+-- What stands there already, but for the time, was said before an answer got lost: no second event.
+local is_new = false
+for i = 7, #ARGV, 2 do
+  local is_time = string.find(ARGV[i], '_at$')
+  is_new = is_new or not is_time and redis.call('HGET', KEYS[1], ARGV[i]) ~= ARGV[i + 1]
+end
+if not is_new then return found[1] end
+
+redis.call('HSET', KEYS[1], unpack(ARGV, 7))
 local data = ARGV[4]
 if ARGV[3] ~= '' and data == '' then
   local flat, snapshot = redis.call('HGETALL', KEYS[1]), {}

@@ -15,6 +15,7 @@ from worker.engine_thread import (
     Ready,
     Rejected,
     Stepped,
+    Warned,
 )
 
 
@@ -56,6 +57,16 @@ def test_a_refused_job_is_named_and_the_others_go_on(thread: EngineThread) -> No
     assert rejected.job_id == "bad"
     assert "width 72" in str(rejected.error)
     assert finished_within(thread, 1) == ["good"]
+
+
+def test_a_prompt_that_is_cut_is_said_so(thread: EngineThread) -> None:
+    thread.inbox.put(Admit("long", a_spec(prompt="word " * 100)))
+
+    warned = thread.outbox.get(timeout=5)
+
+    assert isinstance(warned, Warned)
+    assert warned.job_id == "long"
+    assert warned.warnings == ("prompt: longer than this model reads; its end was left out",)
 
 
 def test_skipped_images_are_not_drawn(thread: EngineThread) -> None:

@@ -15,7 +15,7 @@ from app.jobs.job import Job, JobStatus, StoredImage
 from app.jobs.queues import JobQueues
 from app.jobs.store import JobStore
 from tests.worker.in_hand import MODEL, a_bookkeeper, admitted
-from worker.engine_thread import Admit, Cancel, EngineThread, Order, Ready, Stepped
+from worker.engine_thread import Admit, Cancel, EngineThread, Order, Ready, Stepped, Warned
 from worker.engine_worker import EngineWorker, Terms
 from worker.flight import Flight
 from worker.report import Finished, FinishedImage, Report
@@ -114,6 +114,18 @@ def test_a_job_goes_in_and_comes_out(bench: Bench) -> None:
     assert done.engine_s == 0.5
     assert bench.told(job) == ["queued", "processing", "image", "image", "succeeded"]
     assert all(bench.images.get(image.key) for image in done.images)
+
+
+def test_what_is_not_heeded_stands_with_the_job(bench: Bench) -> None:
+    job = admitted(bench.redis)
+    lease = bench.admission().job_id
+    bench.engine.outbox.put(Warned(lease, ("prompt: too long",)))
+    bench.draw(lease)
+
+    done = bench.until_ended(job)
+
+    assert done.warnings == ["prompt: too long"]
+    assert "warning" not in "".join(bench.told(job))
 
 
 def test_a_beginning_that_redis_interrupted_is_taken_up_again(bench: Bench) -> None:

@@ -102,6 +102,19 @@ def test_a_picture_that_is_stored_twice_is_one(worker: HandWorker, job: Job) -> 
     assert [image.index for image in worker.job(job.id).images] == [0, 1]
 
 
+def test_a_write_that_is_repeated_after_a_lost_answer_is_told_once(
+    services: Services, worker: HandWorker, job: Job
+) -> None:
+    services.store.started(job, "lease")
+    services.store.started(job, "lease")
+    worker.store_image(job.id, "lease")
+    worker.store_image(job.id, "lease")
+
+    told = services.redis.xrange(keys.events(job.id))
+
+    assert [fields[b"type"] for _, fields in told] == [b"queued", b"processing", b"image"]
+
+
 def test_an_ended_job_is_kept_for_its_time_and_an_open_one_for_ever(
     services: Services, worker: HandWorker, job: Job
 ) -> None:
