@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import os
 import socket
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.auth import KeyRing
 from app.client import Client, RequestFailed
 from app.embedded import StoreFailed
 from app.lifeline import end_with_supervisor
@@ -28,6 +30,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65_535)]
 Url = Annotated[str, typer.Option(envvar="DARKROOM_URL", help="The service to ask.")]
+Key = Annotated[str | None, typer.Option(envvar="DARKROOM_API_KEY", help="Key of the service.")]
 
 
 @app.command()
@@ -37,22 +40,26 @@ def up(
     workers: Annotated[int, typer.Option(min=0, help="Worker processes.")] = 1,
     data_dir: Annotated[Path | None, typer.Option(help="Pictures and the embedded store.")] = None,
     sample: Annotated[str | None, typer.Option(help="A first prompt, drawn when ready.")] = None,
+    key: Key = None,
 ) -> None:
     """Start the whole service; without DARKROOM_REDIS_URL on an embedded store."""
     settings = _settings()
     if data_dir:
         settings = settings.model_copy(update={"data_dir": data_dir})
-    _refuse_unless_bindable(host, port)
+    _refuse_unless_bindable(settings, host, port)
     stack = Stack(settings, host, port, workers)
 
     def when_ready() -> None:
         if sample:
-            _draw(stack.url, {"prompt": sample}, settings.data_dir / "sample.png")
+            try:
+                _draw(Client(stack.url, key), {"prompt": sample}, settings.data_dir / "sample.png")
+            except RequestFailed as error:
+                console.print(f"[red]the sample was not drawn:[/red] {error}", highlight=False)
         console.print(f"[bold]Darkroom serves at {stack.url}[/bold] - Ctrl-C stops it")
 
     try:
         stack.run(when_ready)
-    except (PartFailed, StoreFailed, RequestFailed) as error:
+    except (PartFailed, StoreFailed) as error:
         _fail(str(error))
 
 
@@ -67,6 +74,7 @@ def generate(
     scheduler: str | None = None,
     negative: Annotated[str, typer.Option(help="What the picture should not show.")] = "",
     images: Annotated[int, typer.Option("-n", "--images", min=1, max=8)] = 1,
+    key: Key = None,
 ) -> None:
     """Draw a prompt and save the picture."""
     wish: dict[str, Any] = {
@@ -79,7 +87,7 @@ def generate(
         "num_images": images,
     }
     try:
-        _draw(url, wish, output)
+        _draw(Client(url, key), wish, output)
     except RequestFailed as error:
         _fail(str(error))
 
@@ -91,7 +99,7 @@ def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     end_with_supervisor()
     if settings.redis_url is None:
         _fail("DARKROOM_REDIS_URL is not set; `darkroom up` starts a store itself")
-    _refuse_unless_bindable(host, port)
+    _refuse_unless_bindable(settings, host, port)
     uvicorn.run(
         "app.main:create_app",
         factory=True,
@@ -106,14 +114,11 @@ def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
 @app.command()
 def worker() -> None:
     """Draw pictures, on the Redis of DARKROOM_REDIS_URL."""
-    import os
-
     os.execv(sys.executable, [sys.executable, "-m", "worker"])  # noqa: S606 - app imports no torch
 
 
-def _draw(url: str, wish: dict[str, Any], output: Path | None) -> None:
+def _draw(client: Client, wish: dict[str, Any], output: Path | None) -> None:
     """Submit, show progress, save every picture; prints each file and URL."""
-    client = Client(url)
     job = client.submit({name: value for name, value in wish.items() if value is not None})
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as progress:
@@ -127,6 +132,8 @@ def _draw(url: str, wish: dict[str, Any], output: Path | None) -> None:
     if job["status"] != "succeeded":
         reason = job["error"]["message"] if job["error"] else "no picture"
         raise RequestFailed(f"job {job['id']} {job['status']}: {reason}")
+    for warning in job["warnings"]:
+        console.print(f"[yellow]{warning}[/yellow]", highlight=False)
     for image in job["images"]:
         path = _path(output, job["id"], image["index"], image["content_type"])
         path.write_bytes(client.fetch(image["url"]))
@@ -154,8 +161,12 @@ def _settings() -> Settings:
     return settings
 
 
-def _refuse_unless_bindable(host: str, port: int) -> None:
-    """End with the cause if the address is public without keys, or taken."""
+def _refuse_unless_bindable(settings: Settings, host: str, port: int) -> None:
+    """End with the cause if the address is taken, or public without keys."""
+    try:
+        is_open = KeyRing(settings.api_keys).is_open
+    except ValueError as error:
+        _fail(f"DARKROOM_API_KEYS: {error}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -164,8 +175,8 @@ def _refuse_unless_bindable(host: str, port: int) -> None:
             address = probe.getsockname()[0]
         except OSError as error:
             _fail(f"cannot listen on {host}:{port}: {error.strerror or error}")
-    if not ipaddress.ip_address(address).is_loopback:
-        _fail(f"{host} is not a loopback address, and anyone could use the service without a key")
+    if is_open and not ipaddress.ip_address(address).is_loopback:
+        _fail(f"{host} is not a loopback address: set DARKROOM_API_KEYS, or anyone gets in")
 
 
 def _fail(reason: str) -> NoReturn:

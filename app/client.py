@@ -26,8 +26,9 @@ class Event:
 class Client:
     """Speaks to one service, such as `http://127.0.0.1:8000`."""
 
-    def __init__(self, url: str, timeout_s: float = 30.0) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+    def __init__(self, url: str, api_key: str | None = None, timeout_s: float = 30.0) -> None:
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_s)
 
     def submit(self, wish: Json) -> Json:
         """Take a job in; the Job as the service answers it."""

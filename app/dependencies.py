@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
+from app.auth import KeyRing
 from app.jobs.admission import Door
 from app.jobs.catalogue import Catalogue
 from app.jobs.connection import connect, connect_async
@@ -18,7 +19,6 @@ from app.links import ImageSigner, Links
 from app.settings import Settings
 
 ANSWER_TIMEOUT_S = 2.0  # clients hear within three seconds that the store is away
-ANONYMOUS = "anonymous"  # the owner of every job until API keys tell callers apart
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Services:
     """Everything the routes use, made once a process."""
 
     settings: Settings
+    keys: KeyRing
     redis: Redis
     stream_redis: AsyncRedis
     queues: JobQueues
@@ -46,6 +47,7 @@ class Services:
         queues = JobQueues(redis)
         return cls(
             settings=settings,
+            keys=KeyRing(settings.api_keys),
             redis=redis,
             stream_redis=stream_redis,
             queues=queues,
@@ -69,8 +71,11 @@ async def services(request: Request) -> Services:
     return cast(Services, request.app.state.services)
 
 
-async def owner() -> str:
-    return ANONYMOUS
+async def owner(
+    found: Annotated[Services, Depends(services)],
+    authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> str:
+    return found.keys.owner_of(authorization)
 
 
 async def links(request: Request, found: Annotated[Services, Depends(services)]) -> Links:

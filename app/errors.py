@@ -41,6 +41,7 @@ class ServiceError(Exception):
     status_code: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "The service failed"
+    headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(detail)
@@ -51,6 +52,11 @@ class ServiceError(Exception):
 
 class MalformedRequest(ServiceError):
     status_code, code, title = 400, "malformed_request", "The request cannot be read"
+
+
+class Unauthorized(ServiceError):
+    status_code, code, title = 401, "unauthorized", "The service does not know you"
+    headers = {"WWW-Authenticate": "Bearer"}  # noqa: RUF012 - nobody changes it
 
 
 class NotFound(ServiceError):
@@ -90,13 +96,14 @@ class Unavailable(ServiceError):
 def problem(error: ServiceError) -> JSONResponse:
     """A refusal of ours as an answer."""
     after = error.retry_after_s
+    retry = {} if after is None else {"Retry-After": str(after)}
     return render(
         error.status_code,
         error.code,
         error.title,
         error.detail,
         errors=error.errors,
-        headers={} if after is None else {"Retry-After": str(after)},
+        headers={**error.headers, **retry},
     )
 
 

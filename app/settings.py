@@ -6,11 +6,12 @@ Names carry the prefix DARKROOM_; a `.env` file in the working directory is read
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-DEFAULT_MODELS = "default=models/default"
+BUILT_IN = "built-in"  # as a path: the model that comes with the package
+DEFAULT_MODELS = f"default={BUILT_IN}"
 
 
 class Settings(BaseSettings):
@@ -19,9 +20,10 @@ class Settings(BaseSettings):
     Attributes:
         redis_url: Unset means the embedded Valkey of `darkroom up`.
         data_dir: Pictures, the embedded Valkey's files and its socket.
+        api_keys: `name:secret,...` or `@file`; unset means anonymous, and loopback only.
         store_url: Where pictures are kept; unset means a folder below `data_dir`.
         public_url: Prefix of every URL in an answer; unset means the request's own host.
-        models: `id=path` pairs, separated by commas.
+        models: `id=path` pairs, separated by commas; the path `built-in` is our own model.
         max_queue: Jobs that may wait; one more is refused with 503.
         job_lease_s: A worker silent for so long loses its jobs to another.
         drain_s: After SIGTERM a worker's jobs may finish for so long; the rest goes back.
@@ -33,6 +35,7 @@ class Settings(BaseSettings):
     )
 
     redis_url: str | None = None
+    api_keys: SecretStr | None = None
     data_dir: Path = Path(".darkroom")
     store_url: str | None = None
     public_url: str | None = None

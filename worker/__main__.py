@@ -74,7 +74,7 @@ def model_served(settings: WorkerSettings) -> ModelInfo:
     model_id = settings.default_model_id
     if model_id not in settings.model_paths:
         raise CheckpointError(model_id, "is not among DARKROOM_MODELS")
-    card = read_card(settings.model_paths[model_id])
+    card = read_card(settings.checkpoint(model_id))
     return ModelInfo(
         id=model_id,
         family=card.family,

@@ -38,7 +38,7 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
         if device == "cpu":
             os.nice(CPU_NICENESS)
         pipeline = LatentDiffusionPipeline.from_checkpoint(
-            settings.model_paths[model.id], device=device, dtype=dtype
+            settings.checkpoint(model.id), device=device, dtype=dtype
         )
         pipeline("", num_inference_steps=1)  # the first pass of all is slow: nobody waits for it
         return Engine(pipeline, settings.max_batch_size)

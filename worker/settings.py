@@ -1,10 +1,12 @@
 """What only the worker needs to be told, beside the settings that all processes share."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from app.settings import Settings
+import models
+from app.settings import BUILT_IN, Settings
 
 
 class WorkerSettings(Settings):
@@ -23,3 +25,8 @@ class WorkerSettings(Settings):
     threads: int | None = Field(default=None, ge=1)
     max_batch_size: int = Field(default=8, ge=1, le=256)
     stall_s: float = Field(default=120.0, gt=0)
+
+    def checkpoint(self, model_id: str) -> Path:
+        """The folder of a model."""
+        path = self.model_paths[model_id]
+        return Path(models.__path__[0]) / "default" if path == BUILT_IN else Path(path)

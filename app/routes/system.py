@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, computed_field
 from redis.exceptions import RedisError
 
-from app.dependencies import Service, Services
+from app.dependencies import Owner, Service, Services
 from app.errors import NotFound, Unavailable
 from app.jobs.catalogue import ModelInfo, WorkerInfo, seconds_per_image
 
@@ -41,14 +41,14 @@ class QueueState(BaseModel):
 
 
 @router.get("/v1/models")
-def models(services: Service) -> ModelList:
+def models(services: Service, owner: Owner) -> ModelList:
     """All models that a worker has announced."""
     workers = services.catalogue.workers()
     return ModelList(data=[_view(model, workers) for model in services.catalogue.models()])
 
 
 @router.get("/v1/models/{model_id}")
-def model(model_id: str, services: Service) -> ModelView:
+def model(model_id: str, services: Service, owner: Owner) -> ModelView:
     found = services.catalogue.model(model_id)
     if found is None:
         raise NotFound(f"There is no model {model_id[:64]!r}.")
@@ -56,7 +56,7 @@ def model(model_id: str, services: Service) -> ModelView:
 
 
 @router.get("/v1/queue")
-def queue(services: Service) -> QueueState:
+def queue(services: Service, owner: Owner) -> QueueState:
     """What is waiting, what is running, and how fast it goes."""
     ids = [found.id for found in services.catalogue.models()]
     workers = services.catalogue.workers()

@@ -1,0 +1,106 @@
+"""API keys: who is asking. Knows no routes; keeps digests only, and compares in constant time.
+
+`DARKROOM_API_KEYS` is `name:secret,...` or `@file` with one `name:secret` a line. The file is read
+again whenever it changes, so keys are rotated without a restart: two lines of one name are two
+secrets of the same owner.
+"""
+
+import hmac
+import logging
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from app.errors import Unauthorized
+
+log = logging.getLogger(__name__)
+
+ANONYMOUS = "anonymous"  # the owner of every job while there are no keys
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MIN_SECRET = 16
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """An owner and the SHA-256 of one secret."""
+
+    owner: str
+    digest: bytes
+
+
+class KeyRing:
+    """The keys of the settings; none at all lets everybody in as `ANONYMOUS`."""
+
+    def __init__(self, keys: SecretStr | None) -> None:
+        """Read the keys.
+
+        Raises:
+            ValueError: The source cannot be read or is no list of name:secret; says where.
+        """
+        source = keys.get_secret_value() if keys else None
+        self.is_open = not source
+        self._file: Path | None = None
+        self._changed_at = 0
+        self._keys: list[ApiKey] = []
+        if source and source.startswith("@"):
+            self._file = Path(source[1:])
+            self._read(self._file)
+        elif source:
+            self._keys = parse(source.split(","))
+        if source and not self._keys:
+            raise ValueError("there is no key in it")
+
+    def owner_of(self, authorization: str | None) -> str:
+        """Who holds the secret of `Authorization: Bearer SECRET` (RFC 6750).
+
+        Raises:
+            Unauthorized: Nobody does.
+        """
+        if self.is_open:
+            return ANONYMOUS
+        scheme, _, secret = (authorization or "").partition(" ")
+        digest = sha256(secret.strip().encode("utf-8", "surrogateescape")).digest()
+        found = [key.owner for key in self._current() if hmac.compare_digest(key.digest, digest)]
+        if scheme.lower() != "bearer" or not found:
+            raise Unauthorized("Send one of the service's keys as `Authorization: Bearer KEY`.")
+        return found[0]
+
+    def _current(self) -> list[ApiKey]:
+        """The keys as they are now; while the file is broken or away, as they were."""
+        if self._file:
+            try:
+                self._read(self._file)
+            except ValueError as error:
+                log.warning("keys.unreadable: %s; those read before still hold", error)
+        return self._keys
+
+    def _read(self, file: Path) -> None:
+        try:
+            changed_at = file.stat().st_mtime_ns
+            if changed_at != self._changed_at:
+                self._keys = parse(file.read_text(encoding="utf-8").splitlines())
+                self._changed_at = changed_at
+        except OSError as error:
+            raise ValueError(f"{file}: {error.strerror}") from error
+
+
+def parse(entries: list[str]) -> list[ApiKey]:
+    """Keys of `name:secret` entries; blank ones and comments are passed over.
+
+    Raises:
+        ValueError: Names the entry by its place, never by its secret.
+    """
+    keys: list[ApiKey] = []
+    for place, entry in enumerate(entries, start=1):
+        if not entry.strip() or entry.lstrip().startswith("#"):
+            continue
+        name, _, secret = entry.strip().partition(":")
+        if not NAME.fullmatch(name):
+            raise ValueError(f"key {place}: expected name:secret, the name of A-Z a-z 0-9 _ -")
+        if len(secret) < MIN_SECRET:
+            raise ValueError(f"key {place} ({name}): a secret has at least {MIN_SECRET} characters")
+        keys.append(ApiKey(name, sha256(secret.encode()).digest()))
+    return keys
