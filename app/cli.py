@@ -1,5 +1,6 @@
 """`darkroom`: the service and a client of it, on the command line."""
 
+import asyncio
 import ipaddress
 import logging
 import os
@@ -7,16 +8,18 @@ import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
+from urllib.parse import quote
 
 import typer
 import uvicorn
 from pydantic import ValidationError
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.auth import KeyRing
 from app.client import Client, RequestFailed
-from app.embedded import StoreFailed
+from app.embedded import StoreFailed, socket_path
 from app.lifeline import end_with_supervisor
 from app.settings import Settings
 from app.stack import REFUSED, PartFailed, Stack
@@ -109,6 +112,27 @@ def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
+
+
+@app.command()
+def webhooks(
+    secret: Annotated[bool, typer.Option("--secret", help="Print the secret and end.")] = False,
+) -> None:
+    """Send webhooks, on the Redis of DARKROOM_REDIS_URL."""
+    settings = _settings()
+    end_with_supervisor()
+    from app.webhooks import process  # httpcore and its like: nothing that other commands need
+
+    if secret:
+        embedded = f"unix://{quote(str(socket_path(settings.data_dir.resolve())))}"
+        try:
+            print(process.secrets(settings, settings.redis_url or embedded))
+        except RedisError as error:
+            _fail(f"the store cannot be asked for the secret: {error}")
+        return
+    if settings.redis_url is None:
+        _fail("DARKROOM_REDIS_URL is not set; `darkroom up` starts a store itself")
+    asyncio.run(process.send(settings, settings.redis_url))
 
 
 @app.command()

@@ -24,6 +24,7 @@ from app.jobs.admission import IdempotencyKey, Verdict
 from app.jobs.catalogue import ModelInfo, seconds_per_image
 from app.jobs.job import Job, JobStatus, is_job_id, now
 from app.jobs.spec import GenerationSpec
+from app.jobs.webhook import Webhook
 from app.schemas import QueueView
 
 
@@ -45,6 +46,7 @@ def submit(
     owner: str,
     metadata: dict[str, str],
     idempotency: IdempotencyKey | None = None,
+    webhook: Webhook | None = None,
 ) -> tuple[Job, bool]:
     """Take the wish in; the job, and whether it is a replay of an earlier submission.
 
@@ -59,6 +61,7 @@ def submit(
         status=JobStatus.QUEUED,
         spec=spec,
         metadata=metadata,
+        webhook=webhook,
         created_at=now(),
     )
     models = [model.id for model in services.catalogue.models()]

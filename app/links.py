@@ -54,14 +54,14 @@ class Links:
     """Absolute URLs below one base, such as `http://127.0.0.1:8000`."""
 
     def __init__(self, base: str, signer: ImageSigner) -> None:
-        self._base = base.rstrip("/")
+        self.base = base.rstrip("/")
         self._signer = signer
 
     def job(self, job_id: str, action: str = "") -> str:
-        return f"{self._base}/v1/jobs/{job_id}{action}"
+        return f"{self.base}/v1/jobs/{job_id}{action}"
 
     def image(self, key: str) -> tuple[str, datetime]:
         """A picture's URL and the moment it stops working."""
         expires = self._signer.expiry()
-        url = f"{self._base}/images/{key}?{self._signer.query(key, expires)}"
+        url = f"{self.base}/images/{key}?{self._signer.query(key, expires)}"
         return url, datetime.fromtimestamp(expires, UTC)

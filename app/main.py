@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from app import errors
 from app.dependencies import Services
 from app.limits import BodyLimit
-from app.routes import events, images, jobs, system
+from app.routes import deliveries, events, images, jobs, system
 from app.settings import Settings
 
 TITLE = "Darkroom"
@@ -30,6 +30,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit)
     errors.install(app)
-    for routes in (jobs, events, images, system):
+    for routes in (jobs, deliveries, events, images, system):
         app.include_router(routes.router)
     return app

@@ -3,6 +3,7 @@
 Pure translations: a submission and a model make a spec, a job and its links make an answer.
 """
 
+import re
 import secrets
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -14,6 +15,7 @@ from app.jobs.catalogue import ModelInfo
 from app.jobs.job import Job, JobError, JobStatus
 from app.jobs.spec import MAX_IMAGES, MAX_SEED, MAX_SIZE, GenerationSpec, OutputFormat, Priority
 from app.jobs.store import seconds_between
+from app.jobs.webhook import ENDINGS, Webhook, WebhookEvent, receiver_of
 from app.links import Links
 
 Value = TypeVar("Value")
@@ -31,12 +33,45 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _is_receiver(text: str) -> str:
+    if re.search(r"[\x00-\x20\x7f\\\\]", text):
+        raise ValueError("must not contain spaces, control characters or backslashes")
+    receiver_of(text)
+    return text
+
+
+def _not_twice(events: list[WebhookEvent]) -> list[WebhookEvent]:
+    if len(set(events)) < len(events):
+        raise ValueError("must not name an event twice")
+    return events
+
+
 Text = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_no_nul)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Metadatum = Annotated[str, StringConstraints(max_length=512), AfterValidator(_no_nul)]
 MetadataKey = Annotated[Metadatum, Field(min_length=1)]
 Integer = Annotated[int, Strict()]  # neither true nor "5"
 Number = Annotated[float, Strict()]
+
+
+class WebhookWish(BaseModel):
+    """Where to tell of the job, and of what; by default, of its end."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Annotated[str, StringConstraints(max_length=2_048), AfterValidator(_is_receiver)]
+    events: Annotated[list[WebhookEvent], AfterValidator(_not_twice)] = Field(
+        default=list(ENDINGS), min_length=1, max_length=len(WebhookEvent)
+    )
+
+    def to_webhook(self, base_url: str, keep_s: int) -> Webhook:
+        return Webhook(
+            url=self.url,
+            events=self.events,
+            base_url=base_url,
+            receiver=receiver_of(self.url),
+            keep_s=keep_s,
+        )
 
 
 class Submission(BaseModel):
@@ -58,6 +93,7 @@ class Submission(BaseModel):
     output_quality: Integer = Field(default=90, ge=1, le=100)
     priority: Priority = Priority.NORMAL
     deadline_s: Number | None = Field(default=None, ge=1, le=86_400)
+    webhook: WebhookWish | None = None
     metadata: dict[MetadataKey, Metadatum] = Field(default_factory=dict, max_length=16)
 
     def to_spec(self, model: ModelInfo) -> GenerationSpec:
@@ -173,7 +209,7 @@ class JobView(BaseModel):
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,
-            request={**job.spec.model_dump(mode="json"), "metadata": job.metadata},
+            request=_request(job),
             progress=ProgressView(
                 step=job.step,
                 total_steps=job.total_steps,
@@ -192,6 +228,11 @@ class JobView(BaseModel):
                 events=links.job(job.id, "/events"),
             ),
         )
+
+
+def _request(job: Job) -> dict[str, Any]:
+    webhook = job.webhook and job.webhook.model_dump(mode="json", include={"url", "events"})
+    return {**job.spec.model_dump(mode="json"), "webhook": webhook, "metadata": job.metadata}
 
 
 def _images(job: Job, links: Links) -> list[ImageView]:

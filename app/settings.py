@@ -3,6 +3,11 @@
 Names carry the prefix DARKROOM_; a `.env` file in the working directory is read too.
 """
 
+import base64
+import binascii
+import math
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +17,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 BUILT_IN = "built-in"  # as a path: the model that comes with the package
 DEFAULT_MODELS = f"default={BUILT_IN}"
+HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
+SECRET_PREFIX, MIN_SECRET, MAX_SECRET = "whsec_", 24, 64  # Standard Webhooks 1.0.0, in bytes
+JITTER = 0.2  # a wait between two tries is longer than said by up to this part
+SPARE_S = 3_600  # a delivery outlives its last try by at least so long
 
 
 class Settings(BaseSettings):
@@ -28,6 +37,10 @@ class Settings(BaseSettings):
         job_lease_s: A worker silent for so long loses its jobs to another.
         drain_s: After SIGTERM a worker's jobs may finish for so long; the rest goes back.
         job_ttl_s: How long a job that has ended, its events and its pictures are kept.
+        webhook_secret: `whsec_` and base64; two, separated by a comma, during a rotation. Unset
+            means one that is made once and kept in Redis.
+        webhook_allow: Networks and host names that webhooks may reach although they are private.
+        webhook_retry_schedule: Seconds from each failed try to the next, separated by commas.
     """
 
     model_config = SettingsConfigDict(
@@ -46,6 +59,9 @@ class Settings(BaseSettings):
     drain_s: float = Field(default=20.0, ge=0)
     job_ttl_s: int = Field(default=86_400, ge=60)
     image_url_ttl_s: int = Field(default=3_600, ge=1)
+    webhook_secret: str | None = None
+    webhook_allow: str = ""
+    webhook_retry_schedule: str = "5,30,120,600,1800,7200,18000,28800,43200"  # 27.7 hours
     log_level: str = "INFO"
 
     @field_validator("log_level")
@@ -66,6 +82,58 @@ class Settings(BaseSettings):
                 raise ValueError(f"expected id=path[,id=path...], found {pair!r}")
         return value
 
+    @field_validator("webhook_secret")
+    @classmethod
+    def webhook_secrets_are_keys(cls, value: str | None) -> str | None:
+        """Refuse what no library of Standard Webhooks would take; empty is as good as unset."""
+        for secret in _split(value or ""):
+            webhook_key(secret)
+        return value
+
+    @field_validator("webhook_allow")
+    @classmethod
+    def webhook_openings_are_networks_or_hosts(cls, value: str) -> str:
+        """Refuse what is neither a network nor a host name."""
+        for entry in _split(value):
+            if _network(entry) is None and not HOST_NAME.fullmatch(entry.lower()):
+                raise ValueError(f"expected networks and host names, found {entry!r}")
+        return value
+
+    @field_validator("webhook_retry_schedule")
+    @classmethod
+    def webhook_waits_are_seconds(cls, value: str) -> str:
+        """Refuse waits that are no numbers, negative or without an end."""
+        for wait in _split(value):
+            if not 0 <= float(wait) < math.inf:
+                raise ValueError(f"expected seconds, found {wait!r}")
+        return value
+
+    @property
+    def webhook_keys(self) -> list[bytes]:
+        """The keys to sign with, the newest first; none if no setting names one."""
+        return [webhook_key(secret) for secret in _split(self.webhook_secret or "")]
+
+    @property
+    def webhook_networks(self) -> list[IPv4Network | IPv6Network]:
+        return [found for entry in _split(self.webhook_allow) if (found := _network(entry))]
+
+    @property
+    def webhook_hosts(self) -> frozenset[str]:
+        """Names of `webhook_allow`, in small letters."""
+        entries = _split(self.webhook_allow)
+        return frozenset(entry.lower() for entry in entries if _network(entry) is None)
+
+    @property
+    def webhook_waits_s(self) -> list[float]:
+        """Seconds before the second try, the third, ...; jitter comes on top."""
+        return [float(wait) for wait in _split(self.webhook_retry_schedule)]
+
+    @property
+    def delivery_ttl_s(self) -> int:
+        """Seconds that a delivery is kept: as long as its job, and until all tries are over."""
+        tries_s = sum(self.webhook_waits_s) * (1 + JITTER) + SPARE_S
+        return max(self.job_ttl_s, math.ceil(tries_s))
+
     @property
     def model_paths(self) -> dict[str, str]:
         """Model ids and where their checkpoints lie, in the order given."""
@@ -83,3 +151,30 @@ class Settings(BaseSettings):
     def connected_to(self, redis_url: str) -> Self:
         """The same settings with the Redis that was found or started."""
         return self.model_copy(update={"redis_url": redis_url})
+
+
+def webhook_key(secret: str) -> bytes:
+    """The bytes of a secret in the form of Standard Webhooks 1.0.0: `whsec_` and base64.
+
+    Raises:
+        ValueError: It has another form, or fewer than 24 or more than 64 bytes.
+    """
+    try:
+        encoded = secret.removeprefix(SECRET_PREFIX)
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except binascii.Error as error:
+        raise ValueError("expected whsec_ and base64") from error
+    if not secret.startswith(SECRET_PREFIX) or not MIN_SECRET <= len(key) <= MAX_SECRET:
+        raise ValueError(f"expected whsec_ and base64 of {MIN_SECRET} to {MAX_SECRET} bytes")
+    return key
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _network(entry: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(entry, strict=False)
+    except ValueError:
+        return None

@@ -1,6 +1,7 @@
 """The parts of `darkroom up` as supervised processes: started in order, stopped in reverse.
 
-store -> API -> workers. A part that dies is started again; one that says it cannot work ends all.
+Store -> API -> webhook sender -> workers. A part that dies is started again; one that says it
+cannot work ends all.
 """
 
 import logging
@@ -133,6 +134,8 @@ class Stack:
         address = ["--host", self.host, "--port", str(self.port)]
         api = [sys.executable, "-m", "app.cli", "api", *address]
         self.parts.append(Part("API", api, env))
+        webhooks = [sys.executable, "-m", "app.cli", "webhooks"]
+        self.parts.append(Part("webhook sender", webhooks, env))
         for number in range(1, self.workers + 1):
             self.parts.append(Part(f"worker {number}", [sys.executable, "-m", "worker"], env))
         for part in self.parts:

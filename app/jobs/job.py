@@ -13,6 +13,7 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from app.jobs.spec import GenerationSpec
+from app.jobs.webhook import Webhook
 
 
 class JobStatus(StrEnum):
@@ -75,6 +76,7 @@ class Job(BaseModel, frozen=True):
     status: JobStatus
     spec: GenerationSpec
     metadata: dict[str, str] = {}
+    webhook: Webhook | None = None
     warnings: list[str] = []
     created_at: datetime
     started_at: datetime | None = None
@@ -95,7 +97,7 @@ class Job(BaseModel, frozen=True):
     def from_record(cls, fields: Mapping[str, str]) -> Self:
         """Read a Redis hash of `to_record`'s form; pictures stand in fields of their own."""
         values: dict[str, Any] = {k: v for k, v in fields.items() if not k.startswith("image:")}
-        for name in ("spec", "metadata", "warnings", "error"):
+        for name in ("spec", "metadata", "webhook", "warnings", "error"):
             if name in values:
                 values[name] = json.loads(values[name])
         images = [json.loads(v) for k, v in fields.items() if k.startswith("image:")]
@@ -104,7 +106,7 @@ class Job(BaseModel, frozen=True):
 
     def to_record(self) -> dict[str, str]:
         """The fields of a new job's hash; what is not known yet is left out."""
-        return {
+        record = {
             "id": self.id,
             "owner": self.owner,
             "status": self.status.value,
@@ -113,6 +115,9 @@ class Job(BaseModel, frozen=True):
             "warnings": json.dumps(self.warnings),
             "created_at": self.created_at.isoformat(),
         }
+        if self.webhook:
+            record["webhook"] = self.webhook.model_dump_json()
+        return record
 
 
 class JobEvent(BaseModel, frozen=True):

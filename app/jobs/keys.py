@@ -9,6 +9,8 @@ CATALOGUE = f"{PREFIX}:models"  # hash: model id -> card; kept, so that an idle 
 WORKERS = f"{PREFIX}:workers"  # hash: worker name -> what it says of itself, with its own expiry
 DEADLINES = f"{PREFIX}:deadlines"  # sorted set: job id by the time it must have ended
 SIGNING_SECRET = f"{PREFIX}:secret"  # made once; every API process signs image URLs with it
+WEBHOOKS_DUE = f"{PREFIX}:webhooks:due"  # sorted set: receivers by when they are next sent to
+WEBHOOK_SECRET = f"{PREFIX}:webhooks:secret"  # made once where no setting names one
 
 
 def record(job_id: str) -> str:
@@ -19,6 +21,16 @@ def record(job_id: str) -> str:
 def events(job_id: str) -> str:
     """Stream: what happened to the job, in order. Expires with the record."""
     return f"{PREFIX}:job:{job_id}:events"
+
+
+def delivery(delivery_id: str) -> str:
+    """Hash: one message owed to a receiver, and what became of it. Made by the job's own script."""
+    return f"{PREFIX}:delivery:{delivery_id}"
+
+
+def due(receiver: str) -> str:
+    """Sorted set: a receiver's delivery ids by when each is due, or by when its claim runs out."""
+    return f"{WEBHOOKS_DUE}:{receiver}"
 
 
 def owned(owner: str) -> str:

@@ -18,6 +18,7 @@ from redis.client import Pipeline
 from app.jobs import keys
 from app.jobs.job import FailureCode, Job, JobStatus, StoredImage, now
 from app.jobs.queues import JobQueues
+from app.jobs.webhook import WebhookEvent, delivery_id
 
 QUEUED = JobStatus.QUEUED.value
 PROCESSING = JobStatus.PROCESSING.value
@@ -91,7 +92,7 @@ class JobStore:
             self._queues.stop(job.id)
 
     def erase(self, job: Job) -> None:
-        """Forget the job: record, events, its place in the queue and in the owner's list.
+        """Forget the job: record, events, deliveries, its place in the queue and the owner's list.
 
         An open job ends first, so that whoever follows or draws it hears of it.
         """
@@ -100,6 +101,7 @@ class JobStore:
         self._queues.withdraw(job.id, job.spec)
         with self._redis.pipeline() as pipe:
             pipe.delete(keys.record(job.id), keys.events(job.id))
+            pipe.delete(*(keys.delivery(delivery_id(job.id, event)) for event in WebhookEvent))
             pipe.zrem(keys.owned(job.owner), job.id)
             pipe.zrem(keys.DEADLINES, job.id)
             pipe.execute()
@@ -182,7 +184,13 @@ class JobStore:
         pipe: Pipeline | None = None,
     ) -> bool:
         before: Any = self._transition(
-            keys=[keys.record(job_id), keys.events(job_id), keys.DEADLINES],
+            keys=[
+                keys.record(job_id),
+                keys.events(job_id),
+                keys.DEADLINES,
+                keys.WEBHOOKS_DUE,
+                keys.delivery(f"{job_id}-{event}"),
+            ],
             args=[
                 allowed,
                 lease,

@@ -1,6 +1,7 @@
 -- Change one job's record, if it may be changed: the one script behind every write after admission.
 --
--- KEYS: 1 record, 2 events, 3 deadlines
+-- KEYS: 1 record, 2 events, 3 deadlines, 4 receivers by when they are due, 5 the delivery that this
+--       event may make (beside these, the sorted set of the receiver that the record names)
 -- ARGV: 1 statuses it may be in, separated by spaces, 2 the lease that must hold it ('' for any),
 --       3 type of the event ('' for none), 4 its data ('' for a snapshot of the record), 5 event maxlen,
 --       6 seconds that record and events live from now on ('' while the job is open),
@@ -26,6 +27,20 @@ if ARGV[3] ~= '' and data == '' then
   local flat, snapshot = redis.call('HGETALL', KEYS[1]), {}
   for i = 1, #flat, 2 do snapshot[flat[i]] = flat[i + 1] end
   data = cjson.encode(snapshot)
+
+  -- A wanted webhook is owed from this very moment on; a second attempt at a job is no news.
+  local webhook = snapshot.webhook and found[1] ~= ARGV[3] and cjson.decode(snapshot.webhook)
+  for _, event in ipairs(webhook and webhook.events or {}) do
+    if event == 'job.' .. ARGV[3] then
+      local clock = redis.call('TIME')
+      local now = clock[1] .. '.' .. string.format('%06d', clock[2])
+      redis.call('HSET', KEYS[5], 'event', event, 'created_at', now, 'next_at', now,
+        'state', 'pending', 'record', data)
+      redis.call('EXPIRE', KEYS[5], webhook.keep_s)
+      redis.call('ZADD', KEYS[4] .. ':' .. webhook.receiver, now, snapshot.id .. '-' .. ARGV[3])
+      redis.call('ZADD', KEYS[4], 'LT', now, webhook.receiver)
+    end
+  end
 end
 if ARGV[3] ~= '' then
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], '*', 'type', ARGV[3], 'data', data)

@@ -42,7 +42,10 @@ async def submit(
     def take_in() -> tuple[Job, bool]:
         spec = submission.to_spec(intake.find_model(services, submission.model))
         idempotency = _idempotency(idempotency_key, submission)
-        return intake.submit(services, spec, owner, submission.metadata, idempotency)
+        webhook = submission.webhook and submission.webhook.to_webhook(
+            links.base, services.settings.delivery_ttl_s
+        )
+        return intake.submit(services, spec, owner, submission.metadata, idempotency, webhook)
 
     job, replayed = await run_in_threadpool(take_in)
     wait_s = _wait_s(prefer)
