@@ -135,6 +135,10 @@ class Service:
             )
         return process
 
+    def start_webhooks(self) -> Process:
+        """One sender of webhooks."""
+        return self._start([sys.executable, "-m", "app.cli", "webhooks"], "webhooks.log")
+
     def submit(self, headers: Mapping[str, str] | None = None, **wish: Any) -> Json:
         answer = self.http.post("/v1/jobs", json={"prompt": "a red heart", **wish}, headers=headers)
         assert answer.status_code in (200, 202), answer.text

@@ -82,7 +82,7 @@ class Delivery(BaseModel, frozen=True):
         view = JobView.of(self.job, Links(self.webhook.base_url, signer))
         message = {
             "type": self.event.value,
-            "timestamp": self.created_at.isoformat(),
+            "timestamp": self.created_at.isoformat().replace("+00:00", "Z"),
             "data": view.model_dump(mode="json"),
         }
         return json.dumps(message, separators=(",", ":")).encode()

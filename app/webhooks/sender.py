@@ -42,6 +42,7 @@ class Sender:
     signing_keys: Sequence[bytes]
     waits_s: Sequence[float]
     lease_s: int = LEASE_S
+    drain_s: float = DRAIN_S
     _busy: Counter[str] = field(default_factory=Counter[str])
     _tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -146,7 +147,7 @@ class Sender:
     async def _drain(self) -> None:
         if not self._tasks:
             return
-        _, late = await asyncio.wait(self._tasks, timeout=DRAIN_S)
+        _, late = await asyncio.wait(self._tasks, timeout=self.drain_s)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)

@@ -68,6 +68,29 @@ REFUSED: list[tuple[str, Any]] = [
     ("metadata", {"": "value"}),
     ("metadata", {"k" * 513: "value"}),
     ("metadata", []),
+    ("webhook", "https://hooks.example/"),
+    ("webhook", {}),
+    ("webhook", {"url": ""}),
+    ("webhook", {"url": "hooks.example"}),
+    ("webhook", {"url": "/hook"}),
+    ("webhook", {"url": "ftp://hooks.example/"}),
+    ("webhook", {"url": "file:///etc/passwd"}),
+    ("webhook", {"url": "http://"}),
+    ("webhook", {"url": "http://:80/"}),
+    ("webhook", {"url": "http://hooks.example:99999/"}),
+    ("webhook", {"url": "http://name:word@hooks.example/"}),
+    ("webhook", {"url": "http://name@hooks.example/"}),
+    ("webhook", {"url": "http://hooks.example/a b"}),
+    ("webhook", {"url": "http://hooks.example/\r\nX: y"}),
+    ("webhook", {"url": "http:\\\\hooks.example\\"}),
+    ("webhook", {"url": "http://hooks.example/\x00"}),
+    ("webhook", {"url": "http://hooks.example/" + "a" * 2_048}),
+    ("webhook", {"url": "http://hooks.example/", "events": []}),
+    ("webhook", {"url": "http://hooks.example/", "events": ["succeeded"]}),
+    ("webhook", {"url": "http://hooks.example/", "events": ["job.queued"]}),
+    ("webhook", {"url": "http://hooks.example/", "events": "job.succeeded"}),
+    ("webhook", {"url": "http://hooks.example/", "events": ["job.failed", "job.failed"]}),
+    ("webhook", {"url": "http://hooks.example/", "secret": "a"}),
     ("steps", 5),
 ]
 
@@ -108,6 +131,10 @@ ACCEPTED: list[tuple[str, Any]] = [
     ("deadline_s", 1),
     ("deadline_s", 86_400),
     ("metadata", {str(n): "a" * 512 for n in range(16)}),
+    ("webhook", None),
+    ("webhook", {"url": "https://hooks.example", "events": ["job.processing", "job.failed"]}),
+    ("webhook", {"url": "http://bücher.example:8080/a?b=c#d", "events": ["job.succeeded"]}),
+    ("webhook", {"url": "http://[2001:4860:4860::8888]/", "events": ["job.canceled"]}),
 ]
 
 
@@ -235,3 +262,19 @@ def test_a_failed_job_says_why(front_end: FrontEnd) -> None:
 
     assert job["status"] == "failed"
     assert job["error"] == {"code": "out_of_memory", "message": "Too large."}
+
+
+def test_a_webhook_is_told_of_the_end_unless_it_says_otherwise(front_end: FrontEnd) -> None:
+    job = front_end.submit(webhook={"url": "https://hooks.example/"})
+
+    assert job["request"]["webhook"] == {
+        "url": "https://hooks.example/",
+        "events": ["job.succeeded", "job.failed", "job.canceled"],
+    }
+
+
+def test_a_wrong_webhook_names_the_field_within_it(front_end: FrontEnd) -> None:
+    answer = front_end.post(webhook={"url": "ftp://a", "events": ["nothing"]})
+
+    problem = assert_problem(answer, 422, "invalid_request")
+    assert {error["field"] for error in problem["errors"]} == {"webhook.url", "webhook.events.0"}

@@ -1,5 +1,7 @@
 """Settings: read from the environment, refused by name when they cannot be."""
 
+import base64
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,18 @@ def test_the_environment_wins_over_the_file(
         ("JOB_TTL_S", "59"),
         ("IMAGE_URL_TTL_S", "0"),
         ("LOG_LEVEL", "LOUD"),
+        ("WEBHOOK_SECRET", "secret"),
+        ("WEBHOOK_SECRET", "whsec_c2hvcnQ="),
+        ("WEBHOOK_SECRET", "whsec_!!!!"),
+        ("WEBHOOK_SECRET", "whsec_é"),
+        ("WEBHOOK_SECRET", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
+        ("WEBHOOK_ALLOW", "10.0.0.0/40"),
+        ("WEBHOOK_ALLOW", "a b"),
+        ("WEBHOOK_ALLOW", "*"),
+        ("WEBHOOK_RETRY_SCHEDULE", "5,soon"),
+        ("WEBHOOK_RETRY_SCHEDULE", "-1"),
+        ("WEBHOOK_RETRY_SCHEDULE", "inf"),
+        ("WEBHOOK_RETRY_SCHEDULE", "nan"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_by_name(
@@ -79,3 +93,29 @@ def test_connecting_changes_nothing_else() -> None:
 
 def test_a_log_level_may_be_written_small() -> None:
     assert Settings(log_level="debug").log_level == "DEBUG"
+
+
+def test_webhooks_are_signed_with_every_secret_that_is_set() -> None:
+    secrets = [b"0" * 24, b"1" * 64]
+    listed = ", ".join(f"whsec_{base64.b64encode(secret).decode()}" for secret in secrets)
+
+    assert Settings(webhook_secret=listed).webhook_keys == secrets
+    assert Settings(webhook_secret="").webhook_keys == []
+    assert Settings().webhook_keys == []
+
+
+def test_webhooks_may_be_let_into_networks_and_to_hosts() -> None:
+    settings = Settings(webhook_allow=" 127.0.0.0/8,10.1.2.3, fd00::/8 ,Hooks.Internal")
+
+    networks = ["127.0.0.0/8", "10.1.2.3/32", "fd00::/8"]
+    assert settings.webhook_networks == [ip_network(one) for one in networks]
+    assert settings.webhook_hosts == {"hooks.internal"}
+
+
+def test_a_delivery_is_kept_as_long_as_its_job_and_its_tries() -> None:
+    short = Settings(webhook_retry_schedule="1, 2.5", job_ttl_s=100_000)
+
+    assert short.webhook_waits_s == [1.0, 2.5]
+    assert short.delivery_ttl_s == 100_000
+    assert Settings(webhook_retry_schedule="1000000").delivery_ttl_s > 1_000_000
+    assert Settings(webhook_retry_schedule="").webhook_waits_s == []

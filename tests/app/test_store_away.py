@@ -22,6 +22,8 @@ NEEDS_STORE = [
     ("POST", "/v1/jobs/{job}/cancel"),
     ("DELETE", "/v1/jobs/{job}"),
     ("GET", "/v1/jobs/{job}/events"),
+    ("GET", "/v1/jobs/{job}/deliveries"),
+    ("POST", "/v1/jobs/{job}/deliveries/{job}-succeeded/redeliver"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/default"),
     ("GET", "/v1/queue"),

@@ -55,7 +55,7 @@ class Up:
         return job
 
     def part(self, name: str) -> int:
-        """The process id of one part: `app.cli`, `worker` or `valkey-server`."""
+        """The process id of one part: `api`, `webhooks`, `worker` or `valkey-server`."""
         return eventually(lambda: next(iter(pids(self.process.pid, name)), None))
 
     def parts(self) -> set[int]:
@@ -104,7 +104,7 @@ def test_the_whole_service_heals_stops_and_remembers(up: Up, checkpoint: Path) -
     first = up.draw()
     assert Redis.from_url(f"unix://{socket_path(up.data_dir)}").config_get("port") == {"port": "0"}
 
-    for name in ("valkey-server", "app.cli", "worker"):
+    for name in ("valkey-server", "\0api\0", "\0webhooks\0", "\0worker\0"):
         victim = up.part(name)
         os.kill(victim, signal.SIGKILL)
         killed_at = time.monotonic()
@@ -114,7 +114,7 @@ def test_the_whole_service_heals_stops_and_remembers(up: Up, checkpoint: Path) -
         log.info("kill -9 of %s: pictures again after %.1f s", name, time.monotonic() - killed_at)
 
     parts = up.parts()
-    assert len(parts) == 3
+    assert len(parts) == 4
     assert up.stop() == 0
     assert not [pid for pid in parts if is_alive(pid)]
     assert "stopped" in up.process.said()

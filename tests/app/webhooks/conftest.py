@@ -57,6 +57,7 @@ def make_sender(store: Store, *secrets: str, **changes: Any) -> Sender:
             "signer": ImageSigner(redis, 3_600),
             "signing_keys": [webhook_key(secret) for secret in secrets or (SECRET,)],
             "waits_s": [0.2, 0.4],
+            "drain_s": 0.5,
             **changes,
         }
     )
