@@ -3,6 +3,7 @@
 Time is the store's own in every script, so that senders on several hosts agree.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,6 +17,8 @@ from app.jobs import keys
 from app.jobs.job import Job
 from app.jobs.webhook import WebhookEvent, delivery_id
 from app.webhooks.delivery import Attempt, Delivery, DeliveryState
+
+log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS_KEPT = 50
 MAX_RECEIVERS = 10_000  # looked at in one go
@@ -64,7 +67,7 @@ class Ledger:
         for one, token, delivery in zip(ids, tokens, self._get_many(ids), strict=True):
             if delivery:
                 claims.append(Claim(delivery, token))
-            else:  # erased with its job, or expired because nobody sent for days
+            else:  # erased with its job, expired because nobody sent for days, or unreadable
                 self._redis.zrem(keys.due(receiver), one)
         return claims
 
@@ -108,9 +111,13 @@ class Ledger:
 def _read(wanted: str, fields: dict[bytes, bytes]) -> Delivery | None:
     if not fields:
         return None
-    return Delivery.from_record(
-        wanted, {key.decode(): value.decode() for key, value in fields.items()}
-    )
+    try:
+        return Delivery.from_record(
+            wanted, {key.decode(): value.decode() for key, value in fields.items()}
+        )
+    except (KeyError, ValueError):  # another version's; it must not stop all others
+        log.exception("delivery.unreadable id=%s", wanted)
+        return None
 
 
 def _script(redis: Redis, name: str) -> Script:

@@ -84,9 +84,14 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
 
     async def _check_peer(self, host: str, stream: httpcore.AsyncNetworkStream) -> None:
         """The last word, on the socket itself."""
-        peer = stream.get_extra_info("server_addr")
         try:
+            peer = stream.get_extra_info("server_addr")
+            if peer is None:
+                raise httpcore.ConnectError("the connection broke at once")
             self._guard.check(host, peer[0])
-        except AddressRefused:
+        except (AddressRefused, httpcore.ConnectError):
             await stream.aclose()
             raise
+        except OSError as error:  # hung up on while we asked
+            await stream.aclose()
+            raise httpcore.ConnectError(f"the connection broke at once: {error}") from error

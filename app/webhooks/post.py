@@ -55,9 +55,9 @@ class Poster:
             outcome = Outcome(reason=str(error), is_final=True)
         except TimeoutError:
             outcome = Outcome(reason=f"no answer in {self._total_s:g} s")
-        except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+        except (httpcore.NetworkError, httpcore.TimeoutException, ssl.SSLError) as error:
             outcome = Outcome(reason=_reason(error, "the connection broke"))
-        except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ssl.SSLError) as error:
+        except httpcore.ProtocolError as error:
             outcome = Outcome(reason=_reason(error, "not HTTP"))
         else:
             outcome = _judge(code, retry_after)

@@ -151,13 +151,13 @@ def test_without_a_secret_one_is_made_and_told_to_who_asks(house: Service) -> No
     house.start_webhooks()
     with receiving() as receiver:
         settled(house, cancel(house, receiver.url))
-    asked = subprocess.run(
-        [sys.executable, "-m", "app.cli", "webhooks", "--secret"],
-        env=house.env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+
+    def secret(**env: str) -> str:
+        command = [sys.executable, "-m", "app.cli", "webhooks", "--secret"]
+        return subprocess.check_output(command, env={**house.env, **env}, text=True).strip()
 
     (got,) = receiver.received
-    assert Library(asked.stdout.strip()).verify(got.body, got.headers)["type"] == "job.canceled"
+    assert Library(secret()).verify(got.body, got.headers)["type"] == "job.canceled"
+
+    del house.env["DARKROOM_REDIS_URL"]  # as beside `darkroom up`: found by its data folder
+    Library(secret(DARKROOM_DATA_DIR=str(house.store.data_dir))).verify(got.body, got.headers)

@@ -128,3 +128,17 @@ def test_of_very_many_tries_the_latest_are_kept(
     (delivery,) = ledger.of_job(job)
     numbers = [one.number for one in delivery.attempts]
     assert numbers == list(range(4, MAX_ATTEMPTS_KEPT + 4))
+
+
+def test_a_delivery_that_cannot_be_read_stands_in_nobodys_way(
+    ledger: Ledger, submit: Submit, worker: HandWorker, redis: Redis
+) -> None:
+    spoilt, good = submit(URL), submit(URL)
+    for job in (spoilt, good):
+        worker.draw(job.id)
+    redis.hset(keys.delivery(f"{spoilt.id}-succeeded"), "record", "{}")
+
+    (claim,) = ledger.claim(RECEIVER, 9, 60)
+
+    assert claim.delivery.job.id == good.id
+    assert redis.zcard(keys.due(RECEIVER)) == 1
