@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     drain_s: float = Field(default=20.0, ge=0)
     job_ttl_s: int = Field(default=86_400, ge=60)
     image_url_ttl_s: int = Field(default=3_600, ge=1)
-    webhook_secret: str | None = None
+    webhook_secret: SecretStr | None = None
     webhook_allow: str = ""
     webhook_retry_schedule: str = "5,30,120,600,1800,7200,18000,28800,43200"  # 27.7 hours
     log_level: str = "INFO"
@@ -84,9 +84,9 @@ class Settings(BaseSettings):
 
     @field_validator("webhook_secret")
     @classmethod
-    def webhook_secrets_are_keys(cls, value: str | None) -> str | None:
+    def webhook_secrets_are_keys(cls, value: SecretStr | None) -> SecretStr | None:
         """Refuse what no library of Standard Webhooks would take; empty is as good as unset."""
-        for secret in _split(value or ""):
+        for secret in _split(value.get_secret_value() if value else ""):
             webhook_key(secret)
         return value
 
@@ -111,7 +111,8 @@ class Settings(BaseSettings):
     @property
     def webhook_keys(self) -> list[bytes]:
         """The keys to sign with, the newest first; none if no setting names one."""
-        return [webhook_key(secret) for secret in _split(self.webhook_secret or "")]
+        secrets = self.webhook_secret.get_secret_value() if self.webhook_secret else ""
+        return [webhook_key(secret) for secret in _split(secrets)]
 
     @property
     def webhook_networks(self) -> list[IPv4Network | IPv6Network]:

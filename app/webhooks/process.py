@@ -57,8 +57,8 @@ def secrets(settings: Settings, redis_url: str) -> str:
     Raises:
         RedisError: No setting names one, and Redis is away.
     """
-    if settings.webhook_keys:
-        return settings.webhook_secret or ""
+    if settings.webhook_secret and settings.webhook_keys:
+        return settings.webhook_secret.get_secret_value()
     with connect(redis_url) as redis:
         return kept_secret(redis)
 

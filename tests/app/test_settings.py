@@ -5,7 +5,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from app.settings import Settings
 
@@ -99,8 +99,8 @@ def test_webhooks_are_signed_with_every_secret_that_is_set() -> None:
     secrets = [b"0" * 24, b"1" * 64]
     listed = ", ".join(f"whsec_{base64.b64encode(secret).decode()}" for secret in secrets)
 
-    assert Settings(webhook_secret=listed).webhook_keys == secrets
-    assert Settings(webhook_secret="").webhook_keys == []
+    assert Settings(webhook_secret=SecretStr(listed)).webhook_keys == secrets
+    assert Settings(webhook_secret=SecretStr("")).webhook_keys == []
     assert Settings().webhook_keys == []
 
 
