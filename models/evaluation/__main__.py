@@ -6,6 +6,8 @@ The sheet is what the default settings give with seed 0, 1, 2, ...: nothing is c
 import argparse
 from pathlib import Path
 
+import torch
+
 from models.evaluation.prompts import read_prompts, seen_in_training
 from models.evaluation.sheet import contact_sheet
 from models.pipeline import LatentDiffusionPipeline
@@ -30,6 +32,7 @@ def main() -> None:
         if seen:
             raise SystemExit(f"trained on: {'; '.join(seen)}")
         print(f"none of {len(prompts)} prompts is a training caption")
+    torch.set_num_threads(1)  # the default model is small: threads only wait for one another
     pipeline = LatentDiffusionPipeline.from_checkpoint(arguments.model)
     pictures = [
         pipeline(prompt, seed=seed, guidance_scale=arguments.guidance_scale)

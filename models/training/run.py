@@ -75,17 +75,22 @@ class Run:
     def train(self, next_loss: Callable[[], Tensor], path: Path) -> None:
         """Step until the budget is spent, saving to `path` now and at the end."""
         saved_s = self.progress.elapsed_s
-        spent = 0.0
+        spent = self.spent()
         while spent < 1:
             self.step(next_loss, spent)
             if self.global_step % AVERAGE_EVERY_STEPS:
                 continue
             self.replicas.average(self.module.parameters())
-            elapsed_s = self.progress.elapsed_s
-            spent = self.replicas.agree(self.progress.budget.spent(elapsed_s, self.global_step))
-            if self.replicas.is_first and (elapsed_s - saved_s > SAVE_EVERY_S or spent >= 1):
-                saved_s = elapsed_s
+            spent = self.spent()
+            is_due = self.progress.elapsed_s - saved_s > SAVE_EVERY_S or spent >= 1
+            if self.replicas.is_first and is_due:
+                saved_s = self.progress.elapsed_s
                 self.save(path)
+
+    def spent(self) -> float:
+        """The part of the budget that is used up, by the clock of the first replica."""
+        elapsed_s = self.progress.elapsed_s
+        return self.replicas.agree(self.progress.budget.spent(elapsed_s, self.global_step))
 
     def step(self, next_loss: Callable[[], Tensor], spent: float) -> None:
         """One optimizer step."""

@@ -71,7 +71,7 @@ def test_a_perfect_prediction_costs_nothing(pairs: LatentSet) -> None:
     assert loss_of(build_unet(NANO), batch, noise, parametrization) > 0.01
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 def test_a_stopped_run_goes_on_where_it_was(pairs: LatentSet, tmp_path: Path) -> None:
     latents.save(pairs, tmp_path / "latents.pt")
     path = tmp_path / "diffusion.pt"

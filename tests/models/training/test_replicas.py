@@ -13,7 +13,7 @@ def write_mean(replicas: Replicas, folder: Path) -> None:
     torch.save({"weights": weights, "agreed": agreed}, folder / f"{replicas.rank}.pt")
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 def test_two_replicas_end_up_with_the_same_mean_and_the_first_ones_word(tmp_path: Path) -> None:
     launch(2, write_mean, tmp_path)
 

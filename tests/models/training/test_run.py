@@ -41,3 +41,31 @@ def test_a_run_that_goes_on_has_everything_the_stopped_one_had(tmp_path: Path) -
     assert torch.equal(resumed.module.weight, stopped.module.weight)
     assert torch.equal(resumed.ema.weights["weight"], stopped.ema.weights["weight"])
     assert resumed.optimizer.state_dict()["state"].keys() == {0, 1}
+
+
+def test_a_run_whose_budget_is_spent_does_not_step_again(tmp_path: Path) -> None:
+    path = tmp_path / "run.pt"
+    run = begin(path, 16)
+    run.train(lambda: loss_of(run), path)
+    finished = begin(path, 16)
+
+    finished.train(lambda: loss_of(finished), path)
+
+    assert finished.global_step == 16
+
+
+def test_a_resumed_run_keeps_its_place_on_the_learning_rate_curve(tmp_path: Path) -> None:
+    path = tmp_path / "run.pt"
+    first = begin(path, 64)
+    first.progress.budget = Budget(60, 48)
+    first.train(lambda: loss_of(first), path)
+    resumed = begin(path, 64)
+    rates = []
+
+    def next_loss() -> Tensor:
+        rates.append(resumed.optimizer.param_groups[0]["lr"])
+        return loss_of(resumed)
+
+    resumed.train(next_loss, path)
+
+    assert rates[0] < RECIPE.learning_rate / 4
