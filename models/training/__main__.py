@@ -81,6 +81,15 @@ def train_diffusion(arguments: argparse.Namespace, model: ModelConfig) -> None:
     launch(arguments.processes, diffusion.train, *settings)
 
 
+def focus_diffusion(arguments: argparse.Namespace, model: ModelConfig) -> None:
+    """Train the averaged U-Net on, on everyday things alone (`everyday.txt`)."""
+    recipe = replace(diffusion.RECIPE, seed=arguments.seed + 1)
+    budget = Budget(arguments.focus_minutes)
+    run = arguments.run
+    settings = (model, run / "latents.pt", recipe, budget, run / "focus.pt", run / "diffusion.pt")
+    launch(arguments.processes, diffusion.train, *settings)
+
+
 def export_model(arguments: argparse.Namespace, model: ModelConfig) -> None:
     """Write the averaged weights as a model folder."""
     export.export(model, arguments.run, arguments.output)
@@ -92,6 +101,7 @@ RUN = {
     "autoencoder": train_autoencoder,
     "latents": encode_everything,
     "diffusion": train_diffusion,
+    "focus": focus_diffusion,
     "decoder": refine_decoder,
     "export": export_model,
 }
@@ -104,6 +114,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", choices=tuple(SIZES), default="tiny")
     parser.add_argument("--autoencoder-minutes", type=float, default=14)
     parser.add_argument("--diffusion-minutes", type=float, default=80)
+    parser.add_argument("--focus-minutes", type=float, default=20)
     parser.add_argument("--decoder-minutes", type=float, default=8)
     parser.add_argument("--sets", nargs="+", choices=tuple(data.SETS), help="drawing sets")
     parser.add_argument("--selection", choices=("core", "all"), default="core")

@@ -17,12 +17,13 @@ from models.config import ModelConfig
 from models.parametrization import Parametrization
 from models.training import latents
 from models.training.latents import LatentSet
-from models.training.loop import Budget
+from models.training.loop import Budget, load_state
 from models.training.precision import mixed_precision, training_device
 from models.training.replicas import Replicas
 from models.training.run import Recipe, Run
 from models.unet import build_unet
 
+EVERYDAY = Path(__file__).with_name("everyday.txt")
 RECIPE = Recipe(batch_size=32, learning_rate=5e-4, warmup_steps=300)
 PROMPT_DROPOUT = 0.1
 
@@ -68,20 +69,48 @@ def loss_of(
     return (parametrization.loss_weight(batch.t) * error).mean()
 
 
+def averaged_unet(model: ModelConfig, path: Path) -> UNet2DConditionModel:
+    """The U-Net with the moving average of a run's weights.
+
+    Raises:
+        FileNotFoundError: there is no such run.
+    """
+    state = load_state(path)
+    if state is None:
+        raise FileNotFoundError(f"no diffusion state at {path}")
+    unet = build_unet(model)
+    unet.load_state_dict({name: w for name, w in state["ema"].items() if name != "updates"})
+    return unet
+
+
 def train(
-    replicas: Replicas, model: ModelConfig, pairs: Path, recipe: Recipe, budget: Budget, path: Path
+    replicas: Replicas,
+    model: ModelConfig,
+    pairs: Path,
+    recipe: Recipe,
+    budget: Budget,
+    path: Path,
+    start: Path | None = None,
 ) -> None:
-    """Train until the budget is spent; resumes from `path` and keeps its state there."""
+    """Train until the budget is spent; resumes from `path` and keeps its state there.
+
+    A new run begins with the averaged weights of the run at `start`, where that is given.
+    """
     torch.manual_seed(recipe.seed)
     device = training_device()
-    unet = build_unet(model).to(device)
+    unet = averaged_unet(model, start) if start else build_unet(model)
+    unet.to(device)
     if device.type == "cpu":
         unet.set_attn_processor(AttnProcessor())  # its backward is far quicker than fused SDPA
     run = Run.begin(unet, recipe, budget, replicas, path)
     parametrization = Parametrization.of(model.diffusion, device)
+    data = latents.load(pairs)
+    if start:
+        captions = pairs.with_name("captions.txt").read_text().splitlines()
+        data = latents.focused(data, captions, frozenset(EVERYDAY.read_text().split()))
     seed = hash((recipe.seed, run.global_step, replicas.rank))
     generator = torch.Generator().manual_seed(seed)
-    stream = batches(latents.load(pairs), recipe, model.diffusion.num_train_timesteps, generator)
+    stream = batches(data, recipe, model.diffusion.num_train_timesteps, generator)
 
     def next_loss() -> Tensor:
         batch = next(stream).to(device)

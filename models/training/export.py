@@ -9,15 +9,14 @@ from pathlib import Path
 
 import diffusers
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler
 
 from models import checkpoint
 from models.card import ModelCard
 from models.config import ModelConfig
 from models.parametrization import scheduler_config
 from models.schedulers import supported
-from models.training.loop import load_state
-from models.unet import build_unet
+from models.training.diffusion import averaged_unet
 
 # Beyond twice the native size one sees the same thing side by side.
 MAX_SIZE_FACTOR = 2
@@ -32,7 +31,7 @@ def export(model: ModelConfig, run: Path, output: Path) -> ModelCard:
     Raises:
         FileNotFoundError: the run has no autoencoder or no diffusion state yet.
     """
-    unet = averaged_unet(model, run)
+    unet = averaged_unet(model, latest_diffusion(run))
     vae = AutoencoderKL.from_pretrained(run / "vae", local_files_only=True)
     vae.register_to_config(_name_or_path=output.name)  # not the folder of this machine's run
     scheduler = DDIMScheduler.from_config(scheduler_config(model.diffusion))
@@ -44,15 +43,10 @@ def export(model: ModelConfig, run: Path, output: Path) -> ModelCard:
     return card
 
 
-def averaged_unet(model: ModelConfig, run: Path) -> UNet2DConditionModel:
-    """The U-Net with the moving average of a run's weights."""
-    state = load_state(run / "diffusion.pt")
-    if state is None:
-        raise FileNotFoundError(f"no diffusion state in {run}")
-    unet = build_unet(model)
-    weights = {name: weight for name, weight in state["ema"].items() if name != "updates"}
-    unet.load_state_dict(weights)
-    return unet
+def latest_diffusion(run: Path) -> Path:
+    """The last stage that trained the U-Net."""
+    focus = run / "focus.pt"
+    return focus if focus.exists() else run / "diffusion.pt"
 
 
 def model_index() -> dict[str, str | list[str]]:

@@ -3,8 +3,9 @@
 Training then pays for the U-Net alone. Knows nothing of noise.
 """
 
+import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from models.training.colours import COLOURS, HUES, jittered, on_background, reco
 from models.training.data import Record, TrainingSet
 from models.training.precision import mixed_precision
 
+WORD = re.compile(r"[a-z]+")
 WHITE_CAPTIONS, BACKGROUNDS, RECOLOURED, CAPTIONS_EACH = 6, 5, 2, 2
 # Yellow and orange of a darker drawing come out as mud: nobody would call them by that name.
 NEW_HUES = tuple(name for name in HUES if name not in ("yellow", "orange"))
@@ -128,6 +130,12 @@ def build(
         return LatentSet(
             latents.result(), embeddings.result(), empty, picture, text, weight
         ), captions
+
+
+def focused(pairs: LatentSet, captions: list[str], words: frozenset[str]) -> LatentSet:
+    """The same pairs, of which only those are drawn whose caption names one of the words."""
+    named = torch.tensor([not words.isdisjoint(WORD.findall(text.lower())) for text in captions])
+    return replace(pairs, weight=pairs.weight * named[pairs.text])
 
 
 def save(latents: LatentSet, path: Path) -> None:
