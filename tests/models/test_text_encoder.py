@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.card import CheckpointError
 from models.text_encoder import TextEncoder, verify_sha256
 
 
@@ -63,5 +64,5 @@ def test_other_weights_are_refused_by_name_and_hash(tmp_path: Path) -> None:
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(b"other")
 
-    with pytest.raises(ValueError, match=r"model.safetensors has SHA-256 d9298a10.*, expected abc"):
+    with pytest.raises(CheckpointError, match=r"model.safetensors: has SHA-256 d9298a10"):
         verify_sha256(weights, "abc")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from models.card import CheckpointError
 from models.training.packages import Package, fetch, read_files, read_json
 
 
@@ -25,7 +26,7 @@ def test_a_kept_archive_with_other_content_is_refused(tmp_path: Path) -> None:
     package = Package("drawings", "1.0.0", "0" * 64)
     archive_with(tmp_path / package.archive_name, {"icons.json": b"{}"})
 
-    with pytest.raises(ValueError, match=r"drawings-1.0.0.tgz has SHA-256"):
+    with pytest.raises(CheckpointError, match=r"drawings-1.0.0.tgz: has SHA-256"):
         fetch(package, tmp_path)
 
 
