@@ -1,7 +1,9 @@
 """A worker put together from its settings: device, model, engine, store."""
 
+import contextlib
 import os
 import socket
+from pathlib import Path
 from secrets import token_hex
 
 import torch
@@ -17,7 +19,8 @@ from worker.engine_thread import EngineThread
 from worker.engine_worker import EngineWorker, Terms
 from worker.settings import WorkerSettings
 
-CPU_NICENESS = 5  # the front end shares the cores: it must answer while pictures are drawn
+CPU_NICENESS = 15
+AUTOGROUP = Path("/proc/self/autogroup")  # where Linux weighs sessions rather than threads
 
 
 class DeviceMissing(Exception):
@@ -36,7 +39,7 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
         if settings.threads:
             torch.set_num_threads(settings.threads)
         if device == "cpu":
-            os.nice(CPU_NICENESS)
+            yield_to_front_end()
         pipeline = LatentDiffusionPipeline.from_checkpoint(
             settings.checkpoint(model.id), device=device, dtype=dtype
         )
@@ -57,6 +60,13 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
         engine=EngineThread(load),
         redis=redis,
     )
+
+
+def yield_to_front_end() -> None:
+    """The front end shares the cores: it must answer at once while pictures are drawn."""
+    os.nice(CPU_NICENESS)
+    with contextlib.suppress(OSError):
+        AUTOGROUP.write_text(str(CPU_NICENESS))
 
 
 def choose_device(settings: WorkerSettings) -> tuple[str, torch.dtype]:

@@ -22,6 +22,9 @@ class PoisonedEncoder(torch.nn.Module):
         embeds = self.inner(prompts)
         return embeds * float("nan") if "poison" in prompts else embeds
 
+    def truncates(self, prompt: str) -> bool:
+        return self.inner.truncates(prompt)
+
 
 @pytest.fixture
 def pipeline(tiny_checkpoint: Any) -> TinyPipeline:
