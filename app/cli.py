@@ -27,6 +27,7 @@ from app.stack import REFUSED, PartFailed, Stack
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 console = Console(stderr=True)
 
+SWITCH_S = 0.0005  # a status read is shorter than Python's 5 ms turns between threads
 SHUTDOWN_S = 3  # open event streams are closed after so long; clients resume elsewhere
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -103,6 +104,7 @@ def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     if settings.redis_url is None:
         _fail("DARKROOM_REDIS_URL is not set; `darkroom up` starts a store itself")
     _refuse_unless_bindable(settings, host, port)
+    sys.setswitchinterval(SWITCH_S)
     uvicorn.run(
         "app.main:create_app",
         factory=True,
