@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from redis import Redis
 
 from tests.service import Service, Store
-from tests.tiny_checkpoint import write_tiny_checkpoint
+from tests.tiny_checkpoint import EPSILON, ZERO_SNR, TinyPipeline, write_tiny_checkpoint
+
+
+def pytest_configure() -> None:
+    torch.set_num_threads(1)  # on nets this small a second thread only waits
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +37,33 @@ def redis(store: Store) -> Iterator[Redis]:
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint folder with random weights that draws within a blink."""
-    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("zero_snr"), ZERO_SNR)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tiny_checkpoint: Path) -> Path:
+    """What a service of the tests draws with."""
+    return tiny_checkpoint
+
+
+@pytest.fixture(scope="session")
+def epsilon_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("epsilon"), EPSILON)
+
+
+@pytest.fixture(scope="session")
+def pipeline(tiny_checkpoint: Path) -> TinyPipeline:
+    return TinyPipeline(tiny_checkpoint)
+
+
+@pytest.fixture(scope="session", params=["zero_snr", "epsilon"])
+def either_pipeline(
+    request: pytest.FixtureRequest, tiny_checkpoint: Path, epsilon_checkpoint: Path
+) -> TinyPipeline:
+    """Both noise schedules: between them they support every scheduler."""
+    return TinyPipeline(tiny_checkpoint if request.param == "zero_snr" else epsilon_checkpoint)
 
 
 @pytest.fixture
