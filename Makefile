@@ -13,7 +13,7 @@ run: .venv/.run
 
 # Everything that needs no GPU.
 test: .venv/.dev
-	$(BIN)/pytest -m "not slow and not gpu"
+	$(BIN)/pytest -m "not slow and not gpu" -n 2 --dist loadfile
 
 # Lint, types, import contracts; never writes.
 check: .venv/.dev
