@@ -52,3 +52,8 @@ def set_scaling(vae: AutoencoderKL, z: Tensor) -> None:
 def shift_factor(vae: AutoencoderKL) -> float:
     """The shift of this autoencoder; files of other makers leave it out or hold null."""
     return vae.config.get("shift_factor") or 0.0
+
+
+def scale_factor(vae: AutoencoderKL) -> int:
+    """Pixels along one side of a latent."""
+    return 2 ** (len(vae.config["block_out_channels"]) - 1)

@@ -21,7 +21,6 @@ __all__ = ["CheckpointError", "Components", "ModelCard", "load", "read_card", "s
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
-FAMILIES = ("default",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,7 @@ class Components:
     """What a checkpoint folder holds, loaded and ready for inference."""
 
     card: ModelCard
-    unet: UNet2DConditionModel
-    vae: AutoencoderKL
+    modules: Mapping[str, Any]
     scheduler_config: Mapping[str, Any]
 
 
@@ -50,7 +48,7 @@ def load(
     vae = _load_module(folder / "vae", AutoencoderKL, card)
     for module in (unet, vae):  # diffusers' own `to` warns of a dtype, even of the one it has
         torch.nn.Module.to(module, device=device, dtype=dtype)
-    return Components(card, unet, vae, scheduler_config)
+    return Components(card, {"unet": unet, "vae": vae}, scheduler_config)
 
 
 def save(
@@ -72,8 +70,6 @@ def save(
 
 
 def _check_card(folder: Path, card: ModelCard) -> None:
-    if card.family not in FAMILIES:
-        raise CheckpointError(folder, f"unknown model family {card.family!r}")
     unknown = [name for name in card.schedulers if name not in SCHEDULERS]
     if unknown:
         raise CheckpointError(folder, f"its card lists unknown schedulers: {', '.join(unknown)}")

@@ -5,9 +5,8 @@ and one checkpoint. Knows nothing of jobs, batches of strangers or image files.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,9 +14,9 @@ from diffusers.utils.torch_utils import randn_tensor
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models import autoencoder, checkpoint, schedulers
+from models import families, schedulers
+from models.families import Conditions, Family, Row
 from models.schedulers import Scheduler
-from models.text_encoder import TextEncoder
 
 Pixels = NDArray[np.uint8]
 
@@ -26,35 +25,12 @@ class UnsupportedRequest(ValueError):
     """A wish that this model cannot serve; the message is fit for a client."""
 
 
-class PromptEncoder(Protocol):
-    """Prompts to embeddings `[n, length, width]`, zero at padding."""
-
-    def __call__(self, prompts: Sequence[str]) -> Tensor: ...
-
-    def truncates(self, prompt: str) -> bool:
-        """Whether the end of this prompt is cut off."""
-        ...
-
-
-class Row(NamedTuple):
-    """One row of a forward pass: latents `[1, C, h, w]`, its timestep, embeds `[1, L, W]`."""
-
-    latents: Tensor
-    timestep: Tensor
-    prompt_embeds: Tensor
-
-
 class LatentDiffusionPipeline:
-    """A checkpoint's components and the five stages that turn a prompt into pixels."""
+    """One checkpoint and the stages that turn a prompt into pixels."""
 
-    def __init__(self, components: checkpoint.Components, text_encoder: PromptEncoder) -> None:
-        self.card = components.card
-        self.unet = components.unet
-        self.vae = components.vae
-        self.scheduler_config = components.scheduler_config
-        self.text_encoder = text_encoder
-        self.vae_scale_factor = 2 ** (len(self.vae.config["block_out_channels"]) - 1)
-        self._embed = lru_cache(maxsize=256)(self._embed_one)
+    def __init__(self, family: Family) -> None:
+        self.family = family
+        self.card = family.card
 
     @classmethod
     def from_checkpoint(
@@ -63,25 +39,28 @@ class LatentDiffusionPipeline:
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Self:
-        """Load a checkpoint folder beside the pretrained text encoder.
+        """Load a checkpoint.
 
         Raises:
             CheckpointError: names the file that is missing, corrupt or refused.
         """
-        components = checkpoint.load(path, device, dtype)
-        return cls(components, TextEncoder.pretrained(device, dtype))
+        return cls(families.load(path, device, dtype))
 
     @torch.inference_mode()
-    def encode_prompt(self, prompt: str) -> Tensor:
-        """Embeddings `[1, length, width]` of one prompt (a negative prompt likewise)."""
-        return self._embed(prompt)
+    def conditions(
+        self, prompt: str, negative_prompt: str, guidance_scale: float, height: int, width: int
+    ) -> tuple[Conditions, ...]:
+        """The rows of one picture in every forward pass: two if guided, the negative one first."""
+        return self.family.conditions(prompt, negative_prompt, guidance_scale, height, width)
 
     def truncates(self, prompt: str) -> bool:
         """Whether this model reads only the beginning of the prompt."""
-        return self.text_encoder.truncates(prompt)
+        return self.family.truncates(prompt)
 
-    def make_scheduler(self, name: str, num_inference_steps: int) -> Scheduler:
-        """A fresh scheduler with its run laid out.
+    def make_scheduler(
+        self, name: str, num_inference_steps: int, height: int, width: int
+    ) -> Scheduler:
+        """A fresh scheduler with its run laid out; flow matching shifts it by the size (pixels).
 
         Raises:
             UnsupportedRequest: not a scheduler of this model, or not that many steps.
@@ -89,9 +68,10 @@ class LatentDiffusionPipeline:
         if name not in self.card.schedulers:
             known = ", ".join(self.card.schedulers)
             raise UnsupportedRequest(f"this model has no scheduler {name!r}; it has {known}")
-        scheduler = schedulers.make(name, self.scheduler_config)
+        scheduler = schedulers.make(name, self.family.scheduler_config)
+        options = self.family.schedule_options(scheduler, num_inference_steps, height, width)
         try:
-            schedulers.set_timesteps(scheduler, num_inference_steps)
+            schedulers.set_timesteps(scheduler, num_inference_steps, **options)
         except ValueError as error:
             raise UnsupportedRequest(
                 f"{name} cannot do {num_inference_steps} steps: {error}"
@@ -109,23 +89,25 @@ class LatentDiffusionPipeline:
             UnsupportedRequest: a height or width (pixels) that this model cannot do.
         """
         self._check_size(height, width)
-        scale = self.vae_scale_factor
-        shape = (1, self.unet.config["in_channels"], height // scale, width // scale)
-        noise = randn_tensor(
-            shape, generator=generator, device=self.unet.device, dtype=self.unet.dtype
-        )
-        return noise * scheduler.init_noise_sigma
+        family = self.family
+        scale = family.vae_scale_factor
+        shape = (1, family.latent_channels, height // scale, width // scale)
+        noise = randn_tensor(shape, generator=generator, device=family.device, dtype=family.dtype)
+        return noise * schedulers.init_noise_sigma(scheduler)
 
     @torch.inference_mode()
     def predict_noise(self, rows: Sequence[Row]) -> Tensor:
-        """One forward pass: rows of equal latent shape to predictions `[rows, C, h, w]`."""
-        timesteps = torch.tensor([float(row.timestep) for row in rows], device=self.unet.device)
-        return self.unet(
+        """One forward pass: rows of equal batch keys to predictions `[rows, C, h, w]`."""
+        conditions = [row.conditions for row in rows]
+        return self.family.forward(
             torch.cat([row.latents for row in rows]),
-            timesteps,
-            encoder_hidden_states=torch.cat([row.prompt_embeds for row in rows]),
-            return_dict=False,
-        )[0]
+            torch.tensor([float(row.timestep) for row in rows], device=self.family.device),
+            torch.cat([one.prompt_embeds for one in conditions]),
+            {
+                name: torch.cat([one.added[name] for one in conditions])
+                for name in conditions[0].added
+            },
+        )
 
     @torch.inference_mode()
     def step(
@@ -142,7 +124,7 @@ class LatentDiffusionPipeline:
     @torch.inference_mode()
     def decode_latents(self, latents: Tensor) -> Pixels:
         """Latents `[1, C, h, w]` to pixels `[height, width, 3]`."""
-        picture = autoencoder.decode(self.vae, latents)[0].float()
+        picture = self.family.decode(latents)[0].float()
         levels = (picture / 2 + 0.5).clamp(0, 1).mul(255).round()
         return levels.to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
 
@@ -167,23 +149,19 @@ class LatentDiffusionPipeline:
         card = self.card
         guidance = card.default_guidance_scale if guidance_scale is None else guidance_scale
         steps = num_inference_steps or card.default_num_inference_steps
-        prompts = [negative_prompt, prompt] if guidance > 1 else [prompt]
-        embeds = [self.encode_prompt(text) for text in prompts]
-        schedule = self.make_scheduler(scheduler or card.default_scheduler, steps)
-        generator = torch.Generator("cpu").manual_seed(seed)
         size = (height or card.native_size, width or card.native_size)
+        conditions = self.conditions(prompt, negative_prompt, guidance, *size)
+        schedule = self.make_scheduler(scheduler or card.default_scheduler, steps, *size)
+        generator = torch.Generator("cpu").manual_seed(seed)
         latents = self.prepare_latents(schedule, generator, *size)
         for t in schedule.timesteps:
-            scaled = schedule.scale_model_input(latents, t)
-            noise_pred = self.predict_noise([Row(scaled, t, text) for text in embeds])
-            if guidance > 1:
+            scaled = schedulers.scale_model_input(schedule, latents, t)
+            noise_pred = self.predict_noise([Row(scaled, t, one) for one in conditions])
+            if len(conditions) == 2:
                 negative, positive = noise_pred.chunk(2)
                 noise_pred = negative + guidance * (positive - negative)
             latents = self.step(schedule, noise_pred, t, latents, generator)
         return latents
-
-    def _embed_one(self, prompt: str) -> Tensor:
-        return self.text_encoder([prompt]).to(self.unet.device, self.unet.dtype)
 
     def _check_size(self, height: int, width: int) -> None:
         card = self.card

@@ -62,18 +62,30 @@ def make(name: str, config: Mapping[str, Any]) -> Scheduler:
     return scheduler_type.from_config({**config, **overrides})
 
 
-def set_timesteps(scheduler: Scheduler, num_inference_steps: int) -> None:
+def set_timesteps(scheduler: Scheduler, num_inference_steps: int, **options: Any) -> None:
     """Lay out the run. `scheduler.timesteps` may be longer than the steps (Heun: 2 n - 1).
 
-    The tables stay on the CPU: reading an entry there never waits for the device.
+    The options are the family's, such as flow matching's `mu` and `sigmas`. The tables stay on the
+    CPU: reading an entry there never waits for the device.
 
     Raises:
         ValueError: this scheduler cannot do that many steps.
     """
-    scheduler.set_timesteps(num_inference_steps)
+    scheduler.set_timesteps(num_inference_steps, **options)
     if hasattr(scheduler, "set_begin_index"):
         # Karras sigmas may round to the same timestep twice; a search would start at the second.
         scheduler.set_begin_index(0)
+
+
+def init_noise_sigma(scheduler: Scheduler) -> Any:
+    """What unit noise is multiplied with at the start; flow matching begins with the noise."""
+    return getattr(scheduler, "init_noise_sigma", 1.0)
+
+
+def scale_model_input(scheduler: Scheduler, latents: Tensor, timestep: Tensor) -> Tensor:
+    """The latents as the network was trained to see them; flow matching changes nothing."""
+    scale = getattr(scheduler, "scale_model_input", None)
+    return latents if scale is None else scale(latents, timestep)
 
 
 def step(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from models import checkpoint, schedulers
 from models.card import ModelCard
+from models.families.default import DefaultFamily
 from models.pipeline import LatentDiffusionPipeline, Pixels
 
 TEXT_LENGTH, TEXT_WIDTH = 32, 384
@@ -120,7 +121,7 @@ class TinyPipeline(LatentDiffusionPipeline):
     """The real pipeline, which also remembers the latents of every image it decoded."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(checkpoint.load(folder), TinyTextEncoder())
+        super().__init__(DefaultFamily(checkpoint.load(folder), TinyTextEncoder()))
         self.decoded: list[Tensor] = []
 
     def decode_latents(self, latents: Tensor) -> Pixels:

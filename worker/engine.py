@@ -72,10 +72,11 @@ class Engine:
         if job_id in self._jobs:
             raise ValueError(f"job {job_id} is in the engine already")
         admitted_at = time.perf_counter()
-        prompts = [spec.negative_prompt, spec.prompt] if spec.guidance_scale > 1 else [spec.prompt]
-        embeds = tuple(self._pipeline.encode_prompt(prompt) for prompt in prompts)
+        conditions = self._pipeline.conditions(
+            spec.prompt, spec.negative_prompt, spec.guidance_scale, spec.height, spec.width
+        )
         generations = [
-            Generation(self._pipeline, job_id, index, spec, embeds)
+            Generation(self._pipeline, job_id, index, spec, conditions)
             for index in range(spec.num_images)
             if index not in skip
         ]

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from app.jobs.spec import GenerationSpec
-from models.pipeline import LatentDiffusionPipeline, Row
+from models import schedulers
+from models.families import Conditions, Row
+from models.pipeline import LatentDiffusionPipeline
 
 
 class Generation:
@@ -22,9 +24,9 @@ class Generation:
         job_id: str,
         index: int,
         spec: GenerationSpec,
-        embeds: tuple[Tensor, ...],
+        conditions: tuple[Conditions, ...],
     ) -> None:
-        """Draw the noise and lay out the run; `embeds`: the negative ones first, if guided.
+        """Draw the noise and lay out the run; `conditions`: the negative ones first, if guided.
 
         Raises:
             UnsupportedRequest: this model cannot serve the spec.
@@ -34,9 +36,11 @@ class Generation:
         self.seed = spec.seed + index
         self.step_index = 0
         self._pipeline = pipeline
-        self._embeds = embeds
+        self._conditions = conditions
         self._guidance_scale = spec.guidance_scale
-        self._scheduler: Any = pipeline.make_scheduler(spec.scheduler, spec.num_inference_steps)
+        self._scheduler: Any = pipeline.make_scheduler(
+            spec.scheduler, spec.num_inference_steps, spec.height, spec.width
+        )
         self._random = torch.Generator("cpu").manual_seed(self.seed)
         self.latents = pipeline.prepare_latents(
             self._scheduler, self._random, spec.height, spec.width
@@ -45,7 +49,7 @@ class Generation:
     @property
     def batch_key(self) -> Hashable:
         """Generations of equal keys fit into one forward pass."""
-        return self.latents.shape[1:]
+        return self.latents.shape[1:], self._conditions[0].prompt_embeds.shape[1:]
 
     @property
     def num_evaluations(self) -> int:
@@ -61,8 +65,8 @@ class Generation:
 
     def rows(self) -> list[Row]:
         """This step's rows of the forward pass: negative prompt (if guided), then prompt."""
-        scaled = self._scheduler.scale_model_input(self.latents, self.timestep)
-        return [Row(scaled, self.timestep, embeds) for embeds in self._embeds]
+        scaled = schedulers.scale_model_input(self._scheduler, self.latents, self.timestep)
+        return [Row(scaled, self.timestep, one) for one in self._conditions]
 
     def advance(self, predictions: list[Tensor]) -> None:
         """Take the predictions `[1, C, h, w]` of `rows()` and go one evaluation further."""

@@ -4,10 +4,16 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from models import schedulers
-from models.pipeline import Row, UnsupportedRequest
+from models.families import Row
+from models.pipeline import UnsupportedRequest
 from tests.tiny_checkpoint import EPSILON, TinyPipeline
 
 PROMPT, NEGATIVE = "a red fox in the snow", "blurry"
+
+
+def embeds_of(pipeline: TinyPipeline, prompt: str) -> torch.Tensor:
+    (conditions,) = pipeline.conditions(prompt, "", 1.0, 64, 64)
+    return conditions.prompt_embeds
 
 
 def stock_latents(
@@ -15,21 +21,21 @@ def stock_latents(
 ) -> torch.Tensor:
     """The same picture by diffusers' own Stable Diffusion pipeline over the same modules."""
     stock = StableDiffusionPipeline(
-        vae=pipeline.vae,
+        vae=pipeline.family.vae,
         text_encoder=None,
         tokenizer=None,
-        unet=pipeline.unet,
+        unet=pipeline.family.denoiser,
         scheduler=schedulers.make("ddim", EPSILON),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     )
     # Not through the constructor: it edits the config of a scheduler it thinks outdated.
-    stock.scheduler = schedulers.make(scheduler, pipeline.scheduler_config)
+    stock.scheduler = schedulers.make(scheduler, pipeline.family.scheduler_config)
     stock.set_progress_bar_config(disable=True)
     result = stock(
-        prompt_embeds=pipeline.encode_prompt(PROMPT),
-        negative_prompt_embeds=pipeline.encode_prompt(NEGATIVE),
+        prompt_embeds=embeds_of(pipeline, PROMPT),
+        negative_prompt_embeds=embeds_of(pipeline, NEGATIVE),
         height=size[0],
         width=size[1],
         num_inference_steps=7,
@@ -47,7 +53,7 @@ def test_the_plain_loop_equals_the_stock_pipeline_bit_for_bit(
 ) -> None:
     pipeline = either_pipeline
     names = set(pipeline.card.schedulers)
-    if pipeline.scheduler_config["rescale_betas_zero_snr"]:
+    if pipeline.family.scheduler_config["rescale_betas_zero_snr"]:
         names -= {"dpmpp_2m_karras"}  # stock starts at the second of equal timesteps and overruns
     for scheduler in sorted(names):
         ours = pipeline.denoise(
@@ -69,9 +75,11 @@ def test_pixels_are_those_of_the_stock_image_processor(pipeline: TinyPipeline) -
 
     pixels = pipeline.decode_latents(latents)
 
-    config = pipeline.vae.config
+    config = pipeline.family.vae.config
     with torch.inference_mode():
-        decoded = pipeline.vae.decode(latents / config.scaling_factor + config.shift_factor).sample
+        decoded = pipeline.family.vae.decode(
+            latents / config.scaling_factor + config.shift_factor
+        ).sample
     stock = (decoded / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).numpy()[0]
     assert np.array_equal(pixels, (stock * 255).round().astype("uint8"))
 
@@ -141,9 +149,9 @@ def test_more_steps_than_a_scheduler_has_are_refused(pipeline: TinyPipeline) -> 
 
 
 def test_rows_of_unlike_timesteps_share_a_forward_pass(pipeline: TinyPipeline) -> None:
-    embeds = pipeline.encode_prompt(PROMPT)
+    (conditions,) = pipeline.conditions(PROMPT, "", 1.0, 64, 64)
     latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    rows = [Row(latents, torch.tensor(t), embeds) for t in (900, 400.5, 3)]
+    rows = [Row(latents, torch.tensor(t), conditions) for t in (900, 400.5, 3)]
 
     together = pipeline.predict_noise(rows)
 

@@ -101,10 +101,10 @@ def test_sixteen_jobs_share_forward_passes_at_unlike_timesteps(pipeline: TinyPip
         a_spec(num_inference_steps=8 + 32 * i // 15, scheduler=names[i % len(names)], seed=i)
         for i in range(16)
     ]
-    alone = sum(len(pipeline.make_scheduler(s.scheduler, s.num_inference_steps).timesteps)
+    alone = sum(len(pipeline.make_scheduler(s.scheduler, s.num_inference_steps, 64, 64).timesteps)
                 for s in jobs)  # fmt: skip
     engine = Engine(pipeline, 8)
-    hook = pipeline.unet.register_forward_pre_hook(look)
+    hook = pipeline.family.denoiser.register_forward_pre_hook(look)
 
     outcome = drive(engine, pipeline, [Visit(spec) for spec in jobs])
 

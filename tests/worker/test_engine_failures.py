@@ -30,7 +30,7 @@ class PoisonedEncoder(torch.nn.Module):
 def pipeline(tiny_checkpoint: Any) -> TinyPipeline:
     """One of its own, since a test damages it."""
     pipeline = TinyPipeline(tiny_checkpoint)
-    pipeline.text_encoder = PoisonedEncoder(pipeline.text_encoder)
+    pipeline.family.text_encoder = PoisonedEncoder(pipeline.family.text_encoder)
     return pipeline
 
 
@@ -44,7 +44,7 @@ def room_for_four_rows(pipeline: TinyPipeline) -> Iterator[list[int]]:
         if inputs[0].numel() > 4 * 4 * 8 * 8:
             raise torch.OutOfMemoryError("out of memory")
 
-    hook = pipeline.unet.register_forward_pre_hook(refuse)
+    hook = pipeline.family.denoiser.register_forward_pre_hook(refuse)
     yield tried
     hook.remove()
 
@@ -70,7 +70,7 @@ def test_a_decoding_error_fails_its_own_job_and_no_other(pipeline: TinyPipeline)
         if len(calls) == 1:
             raise RuntimeError("the decoder broke")
 
-    pipeline.vae.decoder.register_forward_pre_hook(fail_first)
+    pipeline.family.vae.decoder.register_forward_pre_hook(fail_first)
     outcome = drive(
         Engine(pipeline, 8), pipeline, [Visit(a_spec(num_images=2)), Visit(a_spec(seed=3))]
     )
@@ -142,7 +142,7 @@ def test_what_breaks_the_forward_pass_itself_is_not_blamed_on_a_job(
     def break_down(_module: object, _inputs: object) -> None:
         raise RuntimeError("unspecified launch failure")
 
-    pipeline.unet.register_forward_pre_hook(break_down)
+    pipeline.family.denoiser.register_forward_pre_hook(break_down)
     engine = Engine(pipeline, 8)
     engine.admit("job", a_spec())
 

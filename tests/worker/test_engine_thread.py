@@ -125,7 +125,7 @@ def test_a_broken_device_ends_the_thread_and_says_why(pipeline: TinyPipeline) ->
     def break_down(_module: object, _inputs: object) -> None:
         raise RuntimeError("unspecified launch failure")
 
-    hook = pipeline.unet.register_forward_pre_hook(break_down)
+    hook = pipeline.family.denoiser.register_forward_pre_hook(break_down)
     thread = EngineThread(lambda: Engine(pipeline, 4))
     thread.start()
     thread.inbox.put(Admit("job", a_spec()))

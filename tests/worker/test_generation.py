@@ -8,9 +8,8 @@ from worker.generation import Generation
 
 def begin(pipeline: TinyPipeline, index: int = 0, **changes: object) -> Generation:
     spec = a_spec(**changes)
-    prompts = ["", spec.prompt] if spec.guidance_scale > 1 else [spec.prompt]
-    embeds = tuple(pipeline.encode_prompt(prompt) for prompt in prompts)
-    return Generation(pipeline, "job", index, spec, embeds)
+    conditions = pipeline.conditions(spec.prompt, "", spec.guidance_scale, spec.height, spec.width)
+    return Generation(pipeline, "job", index, spec, conditions)
 
 
 @pytest.mark.parametrize("scheduler", ["ddpm", "euler_ancestral", "unipc"])

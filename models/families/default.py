@@ -1,0 +1,59 @@
+"""Our own models: a U-Net over the states of a frozen MiniLM, which a package ships."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+
+from models.checkpoint import Components
+from models.families.family import Conditions, Family
+from models.text_encoder import TextEncoder
+
+
+class PromptEncoder(Protocol):
+    """Prompts to embeddings `[n, length, width]`, zero at padding."""
+
+    def __call__(self, prompts: Sequence[str]) -> Tensor: ...
+
+    def truncates(self, prompt: str) -> bool:
+        """Whether the end of this prompt is cut off."""
+        ...
+
+
+class DefaultFamily(Family):
+    """What `models.training` makes."""
+
+    def __init__(self, components: Components, text_encoder: PromptEncoder) -> None:
+        super().__init__(components, "unet")
+        self.text_encoder = text_encoder
+        self._encode = lru_cache(maxsize=256)(self._encode_one)
+
+    @classmethod
+    def of(cls, components: Components, device: str | torch.device, dtype: torch.dtype) -> Self:
+        """Beside the pretrained text encoder."""
+        return cls(components, TextEncoder.pretrained(device, dtype))
+
+    def conditions(
+        self, prompt: str, negative_prompt: str, guidance_scale: float, height: int, width: int
+    ) -> tuple[Conditions, ...]:
+        prompts = [negative_prompt, prompt] if guidance_scale > 1 else [prompt]
+        return tuple(self._encode(text) for text in prompts)
+
+    def truncates(self, prompt: str) -> bool:
+        return self.text_encoder.truncates(prompt)
+
+    def forward(
+        self,
+        latents: Tensor,
+        timesteps: Tensor,
+        prompt_embeds: Tensor,
+        added: Mapping[str, Tensor],
+    ) -> Tensor:
+        return self.denoiser(
+            latents, timesteps, encoder_hidden_states=prompt_embeds, return_dict=False
+        )[0]
+
+    def _encode_one(self, prompt: str) -> Conditions:
+        return Conditions(self.text_encoder([prompt]).to(self.device, self.dtype))
