@@ -5,6 +5,7 @@ again whenever it changes, so keys are rotated without a restart: two lines of o
 secrets of the same owner.
 """
 
+import base64
 import hmac
 import logging
 import re
@@ -54,17 +55,17 @@ class KeyRing:
             raise ValueError("there is no key in it")
 
     def owner_of(self, authorization: str | None) -> str:
-        """Who holds the secret of `Authorization: Bearer SECRET` (RFC 6750).
+        """Who holds the secret that the header carries.
 
         Raises:
             Unauthorized: Nobody does.
         """
         if self.is_open:
             return ANONYMOUS
-        scheme, _, secret = (authorization or "").partition(" ")
-        digest = sha256(secret.strip().encode("utf-8", "surrogateescape")).digest()
+        secret = secret_in(authorization or "")
+        digest = sha256(secret.encode("utf-8", "surrogateescape")).digest()
         found = [key.owner for key in self._current() if hmac.compare_digest(key.digest, digest)]
-        if scheme.lower() != "bearer" or not found:
+        if not found:
             raise Unauthorized("Send one of the service's keys as `Authorization: Bearer KEY`.")
         return found[0]
 
@@ -85,6 +86,25 @@ class KeyRing:
                 self._changed_at = changed_at
         except OSError as error:
             raise ValueError(f"{file}: {error.strerror}") from error
+
+
+def secret_in(authorization: str) -> str:
+    """The secret of `Bearer SECRET` (RFC 6750), or the password of `Basic ...` (RFC 7617).
+
+    Replicate's first clients say `Token`; AUTOMATIC1111's know names and passwords, and the name
+    does not matter here. Anything else is an empty secret, which nobody has.
+    """
+    scheme, _, given = authorization.partition(" ")
+    match scheme.lower():
+        case "bearer" | "token":
+            return given.strip()
+        case "basic":
+            try:
+                return base64.b64decode(given, validate=True).decode().partition(":")[2]
+            except ValueError:  # no base64, or no text in it
+                return ""
+        case _:
+            return ""
 
 
 def parse(entries: list[str]) -> list[ApiKey]:

@@ -1,31 +1,10 @@
-"""What can go wrong, as words that know their status; one renderer, RFC 9457 problem details.
+"""What can go wrong, as words that know their status. `app.envelopes` writes them down."""
 
-Routes raise these; nothing else in the front end writes an error body.
-"""
-
-import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from redis.exceptions import RedisError
-from starlette.exceptions import HTTPException
-
-log = logging.getLogger(__name__)
-
-PROBLEM_TYPE = "application/problem+json"
-MAX_ERRORS, MAX_NAME = 32, 128  # what is wrong comes from the client, and so does its length
-CODES = {
-    400: "malformed_request",
-    401: "unauthorized",
-    404: "not_found",
-    405: "method_not_allowed",
-    410: "gone",
-    413: "too_large",
-}
 
 
 class FieldError(BaseModel, frozen=True):
@@ -33,6 +12,18 @@ class FieldError(BaseModel, frozen=True):
 
     field: str
     message: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What an error answer says, before a dialect has put it into its own form."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+    errors: Sequence[FieldError] = ()
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class ServiceError(Exception):
@@ -48,6 +39,13 @@ class ServiceError(Exception):
         self.detail = detail
         self.retry_after_s = retry_after_s
         self.errors: list[FieldError] = []
+
+    @property
+    def refusal(self) -> Refusal:
+        after = self.retry_after_s
+        retry = {} if after is None else {"Retry-After": str(after)}
+        headers = {**self.headers, **retry}
+        return Refusal(self.status_code, self.code, self.title, self.detail, self.errors, headers)
 
 
 class MalformedRequest(ServiceError):
@@ -91,78 +89,3 @@ class QueueFull(ServiceError):
 
 class Unavailable(ServiceError):
     status_code, code, title = 503, "unavailable", "The service cannot do this now"
-
-
-def problem(error: ServiceError) -> JSONResponse:
-    """A refusal of ours as an answer."""
-    after = error.retry_after_s
-    retry = {} if after is None else {"Retry-After": str(after)}
-    return render(
-        error.status_code,
-        error.code,
-        error.title,
-        error.detail,
-        errors=error.errors,
-        headers={**error.headers, **retry},
-    )
-
-
-def render(
-    status: int,
-    code: str,
-    title: str,
-    detail: str,
-    *,
-    errors: Sequence[FieldError] = (),
-    headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    """The one form of every error answer on native paths."""
-    body: dict[str, Any] = {
-        "type": f"urn:darkroom:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-    }
-    if errors:
-        body["errors"] = [one.model_dump() for one in errors]
-    return JSONResponse(body, status, headers, media_type=PROBLEM_TYPE)
-
-
-def install(app: FastAPI) -> None:
-    """Have every exception of this application end as a problem."""
-
-    @app.exception_handler(ServiceError)
-    async def refused(request: Request, error: ServiceError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
-        return problem(error)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
-        found: list[dict[str, Any]] = list(error.errors())
-        if any(one["type"] == "json_invalid" for one in found):
-            return problem(MalformedRequest("The body is not valid JSON."))
-        if any(one["type"] == "missing" and one["loc"] == ("body",) for one in found):
-            return problem(MalformedRequest("There is no body; it must be a JSON object."))
-        return problem(InvalidRequest(*(_field_error(one) for one in found[:MAX_ERRORS])))
-
-    @app.exception_handler(HTTPException)
-    async def refused_by_framework(request: Request, error: HTTPException) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
-        title, code = str(error.detail), CODES.get(error.status_code, "internal_error")
-        return render(error.status_code, code, title, title, headers=error.headers)
-
-    @app.exception_handler(RedisError)
-    async def redis_away(request: Request, error: RedisError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
-        log.warning("redis.unavailable: %s", error)
-        return problem(Unavailable("The job store cannot be reached.", retry_after_s=1))
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, error: Exception) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
-        return problem(ServiceError("An unexpected error. The log says more."))
-
-
-def _field_error(error: Mapping[str, Any]) -> FieldError:
-    """Pydantic's place and message; where the whole body is wrong the field is `body`."""
-    place, message = [str(part) for part in error["loc"]], str(error["msg"])
-    if place == ["body"]:
-        message = "must be a JSON object, sent as application/json"
-    return FieldError(field=(".".join(place[1:]) or place[0])[:MAX_NAME], message=message)

@@ -2,7 +2,8 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import TooLarge, problem
+from app.envelopes import answer
+from app.errors import TooLarge
 
 MAX_BODY_BYTES = 1 << 20
 
@@ -46,9 +47,10 @@ class BodyLimit:
                 return {"type": "http.request", "body": b"".join(parts), "more_body": False}
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = problem(TooLarge(f"A body may have at most {self._max_bytes} bytes."))
-        answer.headers["Connection"] = "close"  # what is left of the body is never read
-        await answer(scope, receive, send)
+        too_large = TooLarge(f"A body may have at most {self._max_bytes} bytes.")
+        refusal = answer(scope["path"], too_large)
+        refusal.headers["Connection"] = "close"  # what is left of the body is never read
+        await refusal(scope, receive, send)
 
 
 def _handing_out(body: Message, receive: Receive) -> Receive:

@@ -5,9 +5,10 @@ from collections.abc import AsyncGenerator
 
 from fastapi import FastAPI
 
-from app import errors
+from app import handlers
 from app.dependencies import Services
 from app.limits import BodyLimit
+from app.request_ids import RequestIds
 from app.routes import deliveries, events, images, jobs, system
 from app.settings import Settings
 
@@ -29,7 +30,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit)
-    errors.install(app)
+    app.add_middleware(RequestIds)
+    handlers.install(app)
     for routes in (jobs, deliveries, events, images, system):
         app.include_router(routes.router)
     return app

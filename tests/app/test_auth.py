@@ -30,12 +30,20 @@ def test_a_secret_tells_its_owner() -> None:
 
     assert keys.owner_of(f"Bearer {ALICE}") == "alice"
     assert keys.owner_of(f"bearer {BOB}") == "bob"
+    assert keys.owner_of(f"Token {BOB}") == "bob"
+
+
+@pytest.mark.parametrize("name", ["alice", "", "whoever"])
+def test_a_secret_may_be_the_password_of_any_name(name: str) -> None:
+    keys = KeyRing(SecretStr(BOTH))
+
+    assert keys.owner_of(httpx.BasicAuth(name, BOB)._auth_header) == "bob"
 
 
 @pytest.mark.parametrize(
     "header",
     [None, "", ALICE, "Bearer", "Bearer ", "Bearer wrong", f"Basic {ALICE}", f"Bearer {ALICE}x",
-     "Bearer \udcff", f"Bearer alice:{ALICE}"],
+     "Bearer \udcff", f"Bearer alice:{ALICE}", "Basic \udcff", "Basic /////w==", "Basic YWxpY2U="],
 )  # fmt: skip
 def test_whoever_has_no_key_stays_outside(header: str | None) -> None:
     with pytest.raises(Unauthorized):

@@ -7,15 +7,16 @@ import httpx
 from fastapi import FastAPI, HTTPException
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from app import errors
-from app.errors import FieldError, Gone, InvalidRequest, QueueFull, problem
+from app import handlers
+from app.envelopes import answer
+from app.errors import FieldError, Gone, InvalidRequest, QueueFull
 from tests.app.front_end import assert_problem
 
 
 def ask(error: Exception) -> httpx.Response:
     """The answer of an application whose only route raises the error."""
     app = FastAPI()
-    errors.install(app)
+    handlers.install(app)
 
     @app.get("/")
     async def fail() -> None:
@@ -46,7 +47,7 @@ def test_a_refusal_for_a_while_says_for_how_long() -> None:
 def test_wrong_fields_are_listed_and_summed_up() -> None:
     wrong = InvalidRequest(FieldError(field="a", message="b"), FieldError(field="c", message="d"))
 
-    body = json.loads(bytes(problem(wrong).body))
+    body = json.loads(bytes(answer("/v1/jobs", wrong).body))
 
     assert body["errors"] == [{"field": "a", "message": "b"}, {"field": "c", "message": "d"}]
     assert body["detail"] == "a: b; c: d"

@@ -28,7 +28,7 @@ def exchange(messages: list[Message], **headers: str) -> tuple[list[Message], in
         sent.append(message)
 
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    scope: dict[str, Any] = {"type": "http", "headers": raw}
+    scope: dict[str, Any] = {"type": "http", "path": "/", "headers": raw}
     asyncio.run(BodyLimit(echo, max_bytes=10)(scope, receive, send))
     return sent, len(left) - 1
 

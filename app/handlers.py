@@ -1,0 +1,86 @@
+"""Every exception ends as a refusal, in the form of the dialect whose path it happened on."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+
+from app.envelopes import answer
+from app.errors import (
+    FieldError,
+    InvalidRequest,
+    MalformedRequest,
+    Refusal,
+    ServiceError,
+    Unavailable,
+)
+
+log = logging.getLogger(__name__)
+
+MAX_ERRORS, MAX_NAME = 32, 128  # what is wrong comes from the client, and so does its length
+CODES = {
+    400: "malformed_request",
+    401: "unauthorized",
+    404: "not_found",
+    405: "method_not_allowed",
+    410: "gone",
+    413: "too_large",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Have every exception of this application end as a refusal."""
+
+    @app.exception_handler(ServiceError)
+    async def refused(request: Request, error: ServiceError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        return answer(request.url.path, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        return answer(request.url.path, _of_validation(list(error.errors())))
+
+    @app.exception_handler(HTTPException)
+    async def refused_by_framework(request: Request, error: HTTPException) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        title, code = str(error.detail), CODES.get(error.status_code, "internal_error")
+        headers = error.headers or {}
+        refusal = Refusal(error.status_code, code, title, title, headers=headers)
+        return answer(request.url.path, refusal)
+
+    @app.exception_handler(RedisError)
+    async def redis_away(request: Request, error: RedisError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        log.warning("redis.unavailable: %s", error)
+        away = Unavailable("The job store cannot be reached.", retry_after_s=1)
+        return answer(request.url.path, away)
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        found = answer(request.url.path, ServiceError("An unexpected error. The log says more."))
+        if request_id := request.scope.get("state", {}).get("request_id"):
+            found.headers["X-Request-Id"] = request_id  # this answer passes no middleware
+        return found
+
+
+def field_errors(found: list[dict[str, Any]]) -> list[FieldError]:
+    """What pydantic found wrong, as ours; so much of it as is worth sending."""
+    return [_field_error(one) for one in found[:MAX_ERRORS]]
+
+
+def _of_validation(found: list[dict[str, Any]]) -> ServiceError:
+    if any(one["type"] == "json_invalid" for one in found):
+        return MalformedRequest("The body is not valid JSON.")
+    if any(one["type"] == "missing" and one["loc"] == ("body",) for one in found):
+        return MalformedRequest("There is no body; it must be a JSON object.")
+    return InvalidRequest(*field_errors(found))
+
+
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    """Pydantic's place and message; where the whole body is wrong the field is `body`."""
+    place, message = [str(part) for part in error["loc"]], str(error["msg"])
+    if place == ["body"]:
+        message = "must be a JSON object, sent as application/json"
+    return FieldError(field=(".".join(place[1:]) or place[0])[:MAX_NAME], message=message)
