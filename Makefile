@@ -38,6 +38,7 @@ bench: .venv/.dev
 	$(BIN)/python -m worker.bench
 	$(BIN)/python -m tests.bench.overhead
 	$(BIN)/python -m tests.bench.status_rate
+	$(BIN)/python -m tests.bench.fairness
 
 .venv/.run: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv

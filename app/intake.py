@@ -95,7 +95,7 @@ def place_in_queue(services: Services, job: Job) -> QueueView | None:
     """How many jobs come first, and seconds until this one ends; None once it has left."""
     if job.status is not JobStatus.QUEUED:
         return None
-    position = services.queues.position(job.id, job.spec)
+    position = services.queues.position(job)
     if position is None:
         return None
     pace = _seconds_per_job(services, job.spec.model)

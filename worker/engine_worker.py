@@ -176,7 +176,7 @@ class EngineWorker(RqBookkeeping):
         self._start(flight)
 
     def _has_ended(self, job: Job) -> bool:
-        return job.status.is_terminal or (is_overdue(job) and self._store.expired(job.id))
+        return job.status.is_terminal or (is_overdue(job) and self._store.expired(job))
 
     def _job_of(self, taken: Taken) -> Job | None:
         try:
@@ -216,9 +216,8 @@ class EngineWorker(RqBookkeeping):
 
     def _recover_jobs(self) -> None:
         self.recover()
-        for job_id in self._store.overdue():
-            if self._store.expired(job_id):
-                self.withdraw(job_id)
+        for job in self._store.overdue():
+            self._store.expired(job)
 
     def _leave(self) -> None:
         try:

@@ -48,6 +48,7 @@ class RqBookkeeping(BaseWorker):
             exception_handlers=[self._abandoned],
             log_job_description=False,
         )
+        self._models, self._rounds = list(models), 0
         self._doorbells = [keys.doorbell(model) for model in models]
         self._dequeue = redis.register_script(files("worker").joinpath("dequeue.lua").read_text())
         self._between: dict[tuple[str, bytes], float] = {}
@@ -94,9 +95,13 @@ class RqBookkeeping(BaseWorker):
     def take(self) -> Taken | None:
         """The next job off the queues; ids of which RQ knows nothing are swept away."""
         queues = self.queues
-        bells_and_queues = [*(queue.key for queue in queues), *self._doorbells]
-        while found := self._dequeue(keys=bells_and_queues, args=[len(queues)]):
-            place, job_id = cast(tuple[int, bytes], found)
+        names = [*(queue.key for queue in queues), *self._doorbells]
+        prefixes = [keys.WAITING, keys.TURNS, keys.LINES, keys.RECORDS]
+        while found := self._dequeue(
+            keys=names, args=[len(queues), self._rounds, *prefixes, *self._models]
+        ):
+            self._rounds += 1  # models take turns too
+            place, job_id, _ = cast(tuple[int, bytes, int], found)
             queue, job = queues[place - 1], self._read(job_id)
             if job is not None and job.get_status(refresh=False) == RqStatus.QUEUED:
                 return Taken(job, queue)
@@ -132,14 +137,6 @@ class RqBookkeeping(BaseWorker):
         with self.connection.pipeline() as pipe:
             pipe.lrem(taken.queue.intermediate_queue_key, 1, taken.job_id)
             pipe.delete(taken.job.key)
-            pipe.execute()
-
-    def withdraw(self, job_id: str) -> None:
-        """The job has ended while it was waiting."""
-        with self.connection.pipeline() as pipe:
-            for queue in self.queues:
-                pipe.lrem(queue.key, 0, job_id)
-            pipe.delete(RqJob.key_for(job_id))
             pipe.execute()
 
     # -- ending them --

@@ -1,17 +1,18 @@
 """The door: one atomic script takes a job in, replays it, or refuses it whole."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
-from typing import cast
+from typing import Any, cast
 
 from redis import Redis
 
 from app.jobs import keys
 from app.jobs.job import Job
-from app.jobs.queues import REGISTERED, JobQueues
+from app.jobs.queues import REGISTERED, JobQueues, due
 
 
 class Verdict(StrEnum):
@@ -59,9 +60,7 @@ class Door:
     ) -> Admission:
         """Write the job and queue it, or say why not. Safe to repeat with the same job."""
         delivery = self._queues.delivery(job.id, job.spec)
-        created = job.created_at.timestamp()
-        deadline = "" if job.spec.deadline_s is None else created + job.spec.deadline_s
-        record = _flat(job.to_record())
+        record = _flat({**job.to_record(), **delivery.recorded})
         digest = idempotency.digest if idempotency else ""
         answer = self._script(
             keys=[
@@ -74,16 +73,13 @@ class Door:
                 REGISTERED,
                 keys.doorbell(job.spec.model),
                 delivery.queue_key,
-                *self._queues.keys(models),
+                keys.open_jobs(job.owner),
+                keys.line(job.owner, job.spec.model),
+                keys.waiting(job.spec.model),
+                keys.turns(job.spec.model),
             ],
             args=[
-                job.id,
-                idempotency.fingerprint if idempotency else "",
-                keys.IDEMPOTENCY_TTL_S,
-                self._max_queue,
-                created,
-                deadline,
-                keys.EVENTS_MAXLEN,
+                json.dumps(self._terms(job, idempotency, models)),
                 len(record),
                 *record,
                 *_flat(delivery.fields),
@@ -94,6 +90,26 @@ class Door:
             return Admission(Verdict.FULL, waiting=int(detail))
         replayed = verdict != Verdict.ACCEPTED
         return Admission(Verdict(verdict), job_id=detail if replayed else job.id)
+
+    def _terms(
+        self, job: Job, idempotency: IdempotencyKey | None, models: Sequence[str]
+    ) -> dict[str, Any]:
+        created, models = job.created_at.timestamp(), models or [job.spec.model]
+        return {
+            "id": job.id,
+            "owner": job.owner,
+            "fingerprint": idempotency.fingerprint if idempotency else "",
+            "idempotency_ttl_s": keys.IDEMPOTENCY_TTL_S,
+            "max_queue": self._max_queue,
+            # Lua would round a number on its way through JSON.
+            "created": repr(created),
+            "due": repr(due(created, job.spec.priority)),
+            "deadline": repr(created + job.spec.deadline_s) if job.spec.deadline_s else "",
+            "events_maxlen": keys.EVENTS_MAXLEN,
+            "queues": self._queues.keys(models),
+            "lines": [keys.line(job.owner, model) for model in models],
+            "waiting": [keys.waiting(model) for model in models],
+        }
 
 
 def _flat(fields: dict[str, str]) -> list[str]:

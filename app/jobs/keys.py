@@ -9,18 +9,23 @@ CATALOGUE = f"{PREFIX}:models"  # hash: model id -> card; kept, so that an idle 
 WORKERS = f"{PREFIX}:workers"  # hash: worker name -> what it says of itself, with its own expiry
 DEADLINES = f"{PREFIX}:deadlines"  # sorted set: job id by the time it must have ended
 SIGNING_SECRET = f"{PREFIX}:secret"  # made once; every API process signs image URLs with it
+TURNS = f"{PREFIX}:turns"  # prefixes of what stands below
+WAITING = f"{PREFIX}:waiting"
+LINES = f"{PREFIX}:line"
+OPEN = f"{PREFIX}:open"
+RECORDS = f"{PREFIX}:job"
 WEBHOOKS_DUE = f"{PREFIX}:webhooks:due"  # sorted set: receivers by when they are next sent to
 WEBHOOK_SECRET = f"{PREFIX}:webhooks:secret"  # made once where no setting names one
 
 
 def record(job_id: str) -> str:
     """Hash: the job, the only truth about it. Expires a while after the job has ended."""
-    return f"{PREFIX}:job:{job_id}"
+    return f"{RECORDS}:{job_id}"
 
 
 def events(job_id: str) -> str:
     """Stream: what happened to the job, in order. Expires with the record."""
-    return f"{PREFIX}:job:{job_id}:events"
+    return f"{RECORDS}:{job_id}:events"
 
 
 def delivery(delivery_id: str) -> str:
@@ -41,6 +46,26 @@ def owned(owner: str) -> str:
 def idempotency(owner: str, digest: str) -> str:
     """Hash: the job that an Idempotency-Key made, and the fingerprint of its body."""
     return f"{PREFIX}:idempotency:{owner}:{digest}"
+
+
+def open_jobs(owner: str) -> str:
+    """Set: an owner's jobs that have not ended. Kept by the scripts that take in and end them."""
+    return f"{OPEN}:{owner}"
+
+
+def line(owner: str, model: str) -> str:
+    """Sorted set: an owner's waiting jobs by when their turn is, before any other owner counts."""
+    return f"{LINES}:{owner}:{model}"
+
+
+def waiting(model: str) -> str:
+    """Set: owners with a line for the model; empty lines are struck off when somebody looks."""
+    return f"{WAITING}:{model}"
+
+
+def turns(model: str) -> str:
+    """Hash: owner -> its virtual time, in megapixel-steps served; `:last` is the last turn's."""
+    return f"{TURNS}:{model}"
 
 
 def doorbell(model: str) -> str:

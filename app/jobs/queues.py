@@ -6,6 +6,7 @@ no payload is ever unpacked into code. Beside it only the worker knows RQ.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any, cast
 
 from redis import Redis
@@ -18,25 +19,39 @@ from rq.job import JobStatus as RqStatus
 from rq.serializers import JSONSerializer
 from rq.utils import now
 
+from app.jobs import keys
+from app.jobs.job import Job
 from app.jobs.spec import GenerationSpec, Priority
 
 FUNCTION = "worker.generate"  # a name on the worker's allow-list; nobody ever imports it
 MAX_ATTEMPTS = 4  # one try and three more after a lost worker
 RESULT_TTL_S = 600  # RQ's own bookkeeping, for `rq info`; ours is the record
+# Seconds that a job waits for more urgent ones of its owner: a low one of half an hour ago goes
+# before a high one of now, so that none starves.
+PATIENCE_S = {Priority.HIGH: 0.0, Priority.NORMAL: 300.0, Priority.LOW: 1_800.0}
 REGISTERED = Queue.redis_queues_keys
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What the admission script writes for RQ: a job's hash, and the queue to push it to."""
+    """What the admission script writes for RQ: a job's hash, and the queue to push it to.
+
+    `recorded` is what the dequeue script must find in our own record.
+    """
 
     job_key: str
     queue_key: str
     fields: dict[str, Any]
+    recorded: dict[str, str]
 
 
 def queue_name(model: str, priority: Priority) -> str:
     return f"{priority.value}:{model}"
+
+
+def due(created: float, priority: Priority) -> float:
+    """A job's place among its owner's, as seconds since 1970."""
+    return created + PATIENCE_S[priority]
 
 
 def queue_names(models: Iterable[str]) -> list[str]:
@@ -50,6 +65,7 @@ class JobQueues:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._place = redis.register_script(files("app.jobs").joinpath("place.lua").read_text())
 
     def queue(self, name: str) -> Queue:
         return Queue(name, connection=self._redis, serializer=JSONSerializer)
@@ -70,17 +86,27 @@ class JobQueues:
             status=RqStatus.QUEUED,
         )
         job.enqueued_at = now()
-        return Delivery(job.key, queue.key, job.to_dict())
+        recorded = {"queue": queue.key, "cost": repr(spec.megapixel_steps)}
+        return Delivery(job.key, queue.key, job.to_dict(), recorded)
 
-    def position(self, job_id: str, spec: GenerationSpec) -> int | None:
+    def position(self, job: Job) -> int | None:
         """Jobs that will be taken before this one; None once it has left the queue."""
-        before = list(Priority)[: list(Priority).index(spec.priority)]
-        with self._redis.pipeline(transaction=False) as pipe:
-            for priority in before:
-                pipe.llen(self.queue(queue_name(spec.model, priority)).key)
-            pipe.lpos(self.queue(queue_name(spec.model, spec.priority)).key, job_id)
-            *lengths, place = cast(list[int], pipe.execute())
-        return None if cast(int | None, place) is None else sum(lengths) + place
+        model, own = job.spec.model, self._list_of(job)
+        others = [key for key in self.keys([model]) if key != own]
+        found = self._place(
+            keys=[
+                keys.line(job.owner, model),
+                keys.waiting(model),
+                keys.turns(model),
+                own,
+                *others,
+            ],
+            args=[job.id, job.owner, model, keys.LINES, keys.RECORDS],
+        )
+        return cast(int | None, found)
+
+    def _list_of(self, job: Job) -> str:
+        return self.queue(queue_name(job.spec.model, job.spec.priority)).key
 
     def waiting(self, models: Iterable[str]) -> int:
         with self._redis.pipeline(transaction=False) as pipe:
@@ -94,11 +120,12 @@ class JobQueues:
                 pipe.zcard(self.queue(name).started_job_registry.key)
             return sum(cast(list[int], pipe.execute()))
 
-    def withdraw(self, job_id: str, spec: GenerationSpec) -> None:
+    def withdraw(self, job: Job) -> None:
         """Take a job out of its queue for good."""
         with self._redis.pipeline() as pipe:
-            pipe.lrem(self.queue(queue_name(spec.model, spec.priority)).key, 0, job_id)
-            pipe.delete(RqJob.key_for(job_id))
+            pipe.lrem(self._list_of(job), 0, job.id)
+            pipe.zrem(keys.line(job.owner, job.spec.model), job.id)
+            pipe.delete(RqJob.key_for(job.id))
             pipe.execute()
 
     def stop(self, job_id: str) -> None:

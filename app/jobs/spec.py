@@ -23,7 +23,7 @@ class OutputFormat(StrEnum):
 
 
 class Priority(StrEnum):
-    """Queues are emptied in this order."""
+    """Which of an owner's jobs go first; what it does to others' is nothing."""
 
     HIGH = "high"
     NORMAL = "normal"
@@ -56,3 +56,8 @@ class GenerationSpec(BaseModel, frozen=True, extra="forbid"):
     output_quality: int = Field(default=90, ge=1, le=100)
     priority: Priority = Priority.NORMAL
     deadline_s: float | None = Field(default=None, ge=1, le=86_400, allow_inf_nan=False)
+
+    @property
+    def megapixel_steps(self) -> float:
+        """What the job costs: a million pixels denoised once, over all images and steps."""
+        return self.width * self.height * self.num_images * self.num_inference_steps / 1e6

@@ -77,17 +77,18 @@ class JobStore:
             upper = f"({entries[-1][1]!r}"
         return jobs[:limit]
 
-    def overdue(self) -> list[str]:
-        """Ids of open jobs whose deadline has passed."""
+    def overdue(self) -> list[Job]:
+        """Open jobs whose deadline has passed."""
         found = self._redis.zrangebyscore(keys.DEADLINES, "-inf", now().timestamp(), 0, PAGE)
-        return [job_id.decode() for job_id in cast(list[bytes], found)]
+        ids = [job_id.decode() for job_id in cast(list[bytes], found)]
+        return [job for job in self.get_many(ids) if job]
 
     # -- what a client may do --
 
     def cancel(self, job: Job) -> None:
         """End a queued job at once; ask for the end of one that is being processed."""
         if self._finish(job.id, QUEUED, "", JobStatus.CANCELED, {}):
-            self._queues.withdraw(job.id, job.spec)
+            self._queues.withdraw(job)
         elif self._change(job.id, PROCESSING, "", "", {"is_cancel_requested": "1"}):
             self._queues.stop(job.id)
 
@@ -98,7 +99,7 @@ class JobStore:
         """
         if self._finish(job.id, IS_OPEN, "", JobStatus.CANCELED, {}):
             self._queues.stop(job.id)
-        self._queues.withdraw(job.id, job.spec)
+        self._queues.withdraw(job)
         with self._redis.pipeline() as pipe:
             pipe.delete(keys.record(job.id), keys.events(job.id))
             pipe.delete(*(keys.delivery(delivery_id(job.id, event)) for event in WebhookEvent))
@@ -149,11 +150,14 @@ class JobStore:
         fields = {"step": str(job.total_steps), "engine_s": f"{engine_s:.6f}"}
         return self._finish(job.id, PROCESSING, lease, JobStatus.SUCCEEDED, fields)
 
-    def expired(self, job_id: str) -> bool:
+    def expired(self, job: Job) -> bool:
         """Fail a job whose deadline passed before any worker took it."""
         message = "The deadline passed while the job was waiting."
         error = {"error": _error(FailureCode.DEADLINE_EXCEEDED, message)}
-        return self._finish(job_id, QUEUED, "", JobStatus.FAILED, error)
+        is_expired = self._finish(job.id, QUEUED, "", JobStatus.FAILED, error)
+        if is_expired:
+            self._queues.withdraw(job)
+        return is_expired
 
     def failed(self, job_id: str, lease: str, code: FailureCode, message: str) -> bool:
         """End the job with an error; without a lease only whoever recovers jobs may call this."""
@@ -190,6 +194,7 @@ class JobStore:
                 keys.DEADLINES,
                 keys.WEBHOOKS_DUE,
                 keys.delivery(f"{job_id}-{event}"),
+                keys.OPEN,
             ],
             args=[
                 allowed,

@@ -1,7 +1,8 @@
 -- Change one job's record, if it may be changed: the one script behind every write after admission.
 --
 -- KEYS: 1 record, 2 events, 3 deadlines, 4 receivers by when they are due, 5 the delivery that this
---       event may make (beside these, the sorted set of the receiver that the record names)
+--       event may make 6 prefix of the sets of open jobs
+--       (beside these, the sorted set of the receiver and the open jobs of the owner in the record)
 -- ARGV: 1 statuses it may be in, separated by spaces, 2 the lease that must hold it ('' for any),
 --       3 type of the event ('' for none), 4 its data ('' for a snapshot of the record), 5 event maxlen,
 --       6 seconds that record and events live from now on ('' while the job is open),
@@ -48,6 +49,8 @@ end
 if ARGV[6] ~= '' then
   redis.call('EXPIRE', KEYS[1], ARGV[6])
   redis.call('EXPIRE', KEYS[2], ARGV[6])
-  redis.call('ZREM', KEYS[3], redis.call('HGET', KEYS[1], 'id'))
+  local known = redis.call('HMGET', KEYS[1], 'id', 'owner')
+  redis.call('ZREM', KEYS[3], known[1])
+  redis.call('SREM', KEYS[6] .. ':' .. known[2], known[1])
 end
 return found[1]

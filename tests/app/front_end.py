@@ -84,7 +84,7 @@ class HandWorker:
     def take(self, job_id: str) -> str:
         """Take the job off its queue; the lease."""
         job = self.job(job_id)
-        self.services.queues.withdraw(job_id, job.spec)
+        self.services.queues.withdraw(job)
         lease = uuid4().hex
         assert self.services.store.started(job, lease)
         return lease

@@ -19,7 +19,7 @@ def a_job(**changes: Any) -> Job:
         id=uuid4().hex,
         owner="anonymous",
         status=JobStatus.QUEUED,
-        spec=a_spec(model=MODEL, **changes),
+        spec=a_spec(**{"model": MODEL, **changes}),
         created_at=now(),
     )
 

@@ -44,7 +44,7 @@ def test_a_job_is_taken_in_whole(services: Services) -> None:
 
     assert admission == Admission(Verdict.ACCEPTED, job.id)
     assert services.store.get(job.id) == job
-    assert services.queues.position(job.id, job.spec) == 0
+    assert services.queues.position(job) == 0
     assert services.redis.lrange(keys.doorbell("default"), 0, -1) == [job.id.encode()]
     assert services.redis.zscore(keys.owned("anonymous"), job.id) == job.created_at.timestamp()
     deadline = services.redis.zscore(keys.DEADLINES, job.id)
@@ -229,3 +229,25 @@ def test_a_refused_submission_does_not_use_up_its_key(store: Store, tmp_path: Pa
 
         assert answer.status_code == 202
         assert "idempotent-replayed" not in answer.headers
+
+
+def test_a_full_queue_still_takes_an_equal_part_of_every_other_owner(services: Services) -> None:
+    door = Door(services.redis, services.queues, max_queue=4)
+
+    def admitted(owner: str) -> int:
+        """How many of ten the door takes."""
+        jobs = [make_job(owner=owner) for _ in range(10)]
+        verdicts = [door.admit(job, None, ["default", "other"]).verdict for job in jobs]
+        return verdicts.count(Verdict.ACCEPTED)
+
+    assert [admitted(owner) for owner in ("flood", "second", "third", "flood")] == [4, 2, 2, 0]
+
+
+def test_the_open_jobs_of_an_owner_are_counted(services: Services) -> None:
+    jobs = [make_job(owner="one") for _ in range(3)]
+    for job in jobs:
+        services.door.admit(job, None, ["default"])
+    services.store.cancel(jobs[0])
+    services.store.erase(jobs[1])
+
+    assert services.redis.smembers(keys.open_jobs("one")) == {jobs[2].id.encode()}

@@ -39,7 +39,7 @@ def test_a_place_counts_more_urgent_queues_first(priority: Priority, services: S
     job = make_job(priority=priority)
     services.door.admit(job, None, ["default"])
 
-    assert services.queues.position(job.id, job.spec) == before + 1
+    assert services.queues.position(job) == before + 1
 
 
 def test_a_withdrawn_job_is_unknown_to_rq(services: Services) -> None:
@@ -47,10 +47,10 @@ def test_a_withdrawn_job_is_unknown_to_rq(services: Services) -> None:
     for job in (stays, leaves):
         services.door.admit(job, None, ["default"])
 
-    services.queues.withdraw(leaves.id, leaves.spec)
+    services.queues.withdraw(leaves)
 
-    assert services.queues.position(leaves.id, leaves.spec) is None
-    assert services.queues.position(stays.id, stays.spec) == 0
+    assert services.queues.position(leaves) is None
+    assert services.queues.position(stays) == 0
     assert not RqJob.exists(leaves.id, services.redis)
 
 

@@ -57,7 +57,7 @@ def test_a_job_that_has_ended_never_changes(
     assert not store.succeeded(job, lease, 0.2)
     assert not store.failed(job.id, "", FailureCode.WORKER_LOST, "lost")
     assert not store.canceled(job.id, lease)
-    assert not store.expired(job.id)
+    assert not store.expired(job)
     store.cancel(before)
     store.progressed([Progress(job.id, lease, 3, 20)])
 
@@ -132,8 +132,8 @@ def test_a_deadline_passes_while_the_job_waits(services: Services) -> None:
     for one in (early, calm):
         services.door.admit(one, None, ["default"])
 
-    assert services.store.overdue() == [job.id]
-    assert services.store.expired(job.id)
+    assert services.store.overdue() == [early]
+    assert services.store.expired(early)
 
     failed = services.store.get(job.id)
     assert failed
@@ -147,7 +147,7 @@ def test_a_job_in_work_is_not_expired_behind_its_workers_back(
 ) -> None:
     worker.take(job.id)
 
-    assert not services.store.expired(job.id)
+    assert not services.store.expired(job)
 
 
 def test_a_cancel_ends_a_queued_job_and_takes_it_off_the_queue(
@@ -183,7 +183,8 @@ def test_an_erased_job_is_nowhere(services: Services, worker: HandWorker, redis:
     services.store.erase(worker.job(job.id))
 
     left = {key.decode() for key in redis.scan_iter()}
-    assert left <= {keys.doorbell("default"), "rq:queues"}
+    of_the_owner = {keys.waiting("default"), keys.turns("default")}
+    assert left <= {keys.doorbell("default"), "rq:queues", *of_the_owner}
 
 
 def test_a_listing_goes_on_where_its_cursor_says(services: Services) -> None:
