@@ -4,6 +4,9 @@
 Knows nothing of diffusion.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
@@ -54,6 +57,6 @@ def shift_factor(vae: AutoencoderKL) -> float:
     return vae.config.get("shift_factor") or 0.0
 
 
-def scale_factor(vae: AutoencoderKL) -> int:
-    """Pixels along one side of a latent."""
-    return 2 ** (len(vae.config["block_out_channels"]) - 1)
+def factor_of(config: Mapping[str, Any]) -> int:
+    """Pixels along one side of a latent, from an autoencoder's config."""
+    return 2 ** (len(config["block_out_channels"]) - 1)

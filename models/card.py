@@ -1,6 +1,6 @@
 """A checkpoint's card: what `darkroom.json` says of a model before any weight is read.
 
-Imports no torch, so that a worker can announce its model a moment after it starts.
+Imports no torch where there is a card, so that a worker announces its model as it starts.
 """
 
 import hashlib
@@ -64,7 +64,9 @@ class ModelCard:
 
 
 def read_card(path: str | Path) -> ModelCard:
-    """Read the card of a checkpoint folder.
+    """Read the card of a checkpoint folder, or make one from the configs of a folder without.
+
+    A card that names no family says only what it wants other than the configs do.
 
     Raises:
         CheckpointError: the folder or its card is missing or not readable.
@@ -72,8 +74,14 @@ def read_card(path: str | Path) -> ModelCard:
     folder = Path(path)
     if not folder.is_dir():
         raise CheckpointError(folder, "no such checkpoint folder")
+    has_index = (folder / "model_index.json").is_file()
+    said = {} if has_index and not (folder / CARD_NAME).exists() else read_json(folder / CARD_NAME)
+    if has_index and "family" not in said:
+        from models.families import describe  # imports torch: a folder with a card need not wait
+
+        return describe(folder, said)
     try:
-        return ModelCard.from_json(read_json(folder / CARD_NAME))
+        return ModelCard.from_json(said)
     except ValueError as error:
         raise CheckpointError(folder / CARD_NAME, str(error)) from error
 

@@ -1,54 +1,97 @@
-"""Checkpoint folders in diffusers' layout: safetensors only, every weight file hash-checked.
+"""Checkpoint folders in diffusers' layout: safetensors only, hash-checked where a card says so.
 
+The classes that may be built stand here; no name in a folder is ever imported, no code of one run.
 Knows files and modules. Knows nothing of prompts, steps or jobs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import safetensors
+import diffusers
 import torch
+import transformers
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from safetensors.torch import load_file
 
-from models.card import CheckpointError, ModelCard, read_card, read_json, sha256_of, write_card
-from models.schedulers import SCHEDULERS
+from models import layout
+from models.card import (
+    CheckpointError,
+    ModelCard,
+    read_card,
+    read_json,
+    sha256_of,
+    write_card,
+)
+from models.schedulers import FLOW_SCHEDULERS, SCHEDULERS
 
 __all__ = ["CheckpointError", "Components", "ModelCard", "load", "read_card", "save"]
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
-PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+NETWORKS: Mapping[str, type] = {
+    kind.__name__: kind
+    for kind in (
+        AutoencoderKL,
+        UNet2DConditionModel,
+        diffusers.SD3Transformer2DModel,
+        diffusers.FluxTransformer2DModel,
+        transformers.CLIPTextModel,
+        transformers.CLIPTextModelWithProjection,
+        transformers.T5EncoderModel,
+    )
+}
+TOKENIZERS: Mapping[str, type] = {
+    "CLIPTokenizer": transformers.CLIPTokenizer,
+    "CLIPTokenizerFast": transformers.CLIPTokenizer,
+    "T5Tokenizer": transformers.T5TokenizerFast,
+    "T5TokenizerFast": transformers.T5TokenizerFast,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What a checkpoint folder holds, loaded and ready for inference."""
+    """What a checkpoint folder holds, loaded and ready for inference.
+
+    Attributes:
+        modules: Networks and tokenizers by the names of their folders.
+        options: What the folder's index says beside its components.
+    """
 
     card: ModelCard
     modules: Mapping[str, Any]
     scheduler_config: Mapping[str, Any]
+    options: Mapping[str, Any]
 
 
 def load(
-    path: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    path: str | Path,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    names: Iterable[str] = ("unet", "vae"),
+    card: ModelCard | None = None,
 ) -> Components:
-    """Load a checkpoint folder.
+    """Load these components of a checkpoint folder; those that its index leaves out are not there.
+
+    `card` is the folder's own, for callers who have read it.
 
     Raises:
         CheckpointError: names the file that is missing, corrupt or refused.
     """
     folder = Path(path)
-    card = read_card(folder)
+    card = card or read_card(folder)
     _check_card(folder, card)
     scheduler_config = read_json(folder / SCHEDULER_CONFIG)
-    unet = _load_module(folder / "unet", UNet2DConditionModel, card)
-    vae = _load_module(folder / "vae", AutoencoderKL, card)
-    for module in (unet, vae):  # diffusers' own `to` warns of a dtype, even of the one it has
-        torch.nn.Module.to(module, device=device, dtype=dtype)
-    return Components(card, {"unet": unet, "vae": vae}, scheduler_config)
+    kinds = _kinds(folder, names)
+    for name, kind in kinds.items():
+        if kind in NETWORKS.values():
+            _check_weights(folder, name, card)
+    modules = {name: _load(folder / name, kind, dtype) for name, kind in kinds.items()}
+    for module in modules.values():
+        if isinstance(module, torch.nn.Module):
+            # diffusers' own `to` warns of a dtype, even of the one it has
+            torch.nn.Module.to(module, device=device, dtype=dtype).requires_grad_(False)
+    return Components(card, modules, scheduler_config, layout.options(folder))
 
 
 def save(
@@ -70,7 +113,8 @@ def save(
 
 
 def _check_card(folder: Path, card: ModelCard) -> None:
-    unknown = [name for name in card.schedulers if name not in SCHEDULERS]
+    known = {**SCHEDULERS, **FLOW_SCHEDULERS}
+    unknown = [name for name in card.schedulers if name not in known]
     if unknown:
         raise CheckpointError(folder, f"its card lists unknown schedulers: {', '.join(unknown)}")
     for name, expected in card.files.items():
@@ -82,37 +126,77 @@ def _check_card(folder: Path, card: ModelCard) -> None:
 
 def _check_file(file: Path, expected_sha256: str) -> None:
     if not file.is_file():
-        raise CheckpointError(file, _why_missing(file))
+        raise CheckpointError(file, layout.why_missing(file.parent))
     if file.suffix == ".safetensors":
-        try:
-            with safetensors.safe_open(file, framework="pt"):
-                pass
-        except (OSError, safetensors.SafetensorError) as error:
-            raise CheckpointError(file, f"truncated or corrupt safetensors ({error})") from error
+        layout.check_safetensors(file)
     actual = sha256_of(file)
     if actual != expected_sha256:
         raise CheckpointError(file, f"SHA-256 is {actual}, the card says {expected_sha256}")
 
 
-def _why_missing(file: Path) -> str:
-    pickles = sorted(p.name for p in file.parent.glob("*") if p.suffix in PICKLES)
-    if pickles:
-        return f"missing; {', '.join(pickles)} is refused: a pickle can run code, use safetensors"
-    return "missing"
+def _check_weights(folder: Path, name: str, card: ModelCard) -> None:
+    """All weights are there; a card that lists hashes lists all."""
+    for file in layout.find_weights(folder / name)[1]:
+        if card.files and file.relative_to(folder).as_posix() not in card.files:
+            raise CheckpointError(file, "its SHA-256 is not in the card")
 
 
-def _load_module(folder: Path, kind: type, card: ModelCard) -> Any:
-    weights, config = folder / WEIGHTS, folder / "config.json"
-    if not weights.is_file():
-        raise CheckpointError(weights, _why_missing(weights))
-    if f"{folder.name}/{WEIGHTS}" not in card.files:
-        raise CheckpointError(weights, "its SHA-256 is not in the card")
+def _kinds(folder: Path, names: Iterable[str]) -> dict[str, type]:
+    """The class of each component, as the index says or else the network's own config."""
+    index = layout.class_names(folder) if (folder / layout.INDEX).is_file() else {}
+    kinds = dict[str, type]()
+    for name in names:
+        said = index.get(name, "") if name in index else _class_in_config(folder / name)
+        if said is None:
+            continue
+        kind = NETWORKS.get(said) or TOKENIZERS.get(said)
+        if kind is None:
+            raise CheckpointError(folder / name, f"is a {said!r}, which is not loaded here")
+        kinds[name] = kind
+    return kinds
+
+
+def _class_in_config(component: Path) -> str:
+    return str(read_json(component / "config.json").get("_class_name"))
+
+
+def _load(component: Path, kind: type, dtype: torch.dtype) -> Any:
+    """One network or tokenizer, by its own library; only from this folder."""
+    if kind in TOKENIZERS.values():
+        return _load_tokenizer(component, kind)
+    config = component / "config.json"
+    read_json(config)
+    variant, weights = layout.find_weights(component)
+    options: dict[str, Any] = {
+        "local_files_only": True,
+        "use_safetensors": True,
+        "output_loading_info": True,
+        "variant": variant or None,
+    }
+    is_ours = issubclass(kind, diffusers.ModelMixin)
+    options |= {"torch_dtype": dtype, "low_cpu_mem_usage": False} if is_ours else {"dtype": dtype}
     try:
-        module = kind.from_config(read_json(config))
+        module, info = kind.from_pretrained(component, **options)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(config, f"describes no {kind.__name__} ({error})") from error
-    try:
-        module.load_state_dict(load_file(weights))
+        raise CheckpointError(config, f"describes no {kind.__name__} ({_line(error)})") from error
     except RuntimeError as error:
-        raise CheckpointError(weights, f"does not fit config.json ({error})") from error
-    return module.eval().requires_grad_(False)
+        raise CheckpointError(weights[0], f"does not fit config.json ({_line(error)})") from error
+    if info["missing_keys"] or info["mismatched_keys"]:
+        lacking = sorted([*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])])
+        reason = f"does not fit config.json: {len(lacking)} weights lack, {lacking[0]} the first"
+        raise CheckpointError(weights[0], reason)
+    return module.eval()
+
+
+def _load_tokenizer(folder: Path, kind: type) -> Any:
+    if not folder.is_dir():
+        raise CheckpointError(folder, "missing")
+    try:
+        return kind.from_pretrained(folder, local_files_only=True)
+    except (ImportError, OSError, TypeError, ValueError) as error:
+        raise CheckpointError(folder, f"holds no {kind.__name__} ({_line(error)})") from error
+
+
+def _line(error: Exception) -> str:
+    """What the library says, on one line."""
+    return " ".join(str(error).split())[:300]

@@ -5,7 +5,7 @@ generation owns one. Knows nothing of pipelines, specs or batches.
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -33,6 +33,13 @@ SCHEDULERS: Mapping[str, tuple[type, Mapping[str, Any]]] = {
     "pndm": (diffusers.PNDMScheduler, {"skip_prk_steps": True}),
 }
 
+FLOW_SCHEDULERS: Mapping[str, tuple[type, Mapping[str, Any]]] = {
+    "flow_match_euler": (diffusers.FlowMatchEulerDiscreteScheduler, {}),
+    "flow_match_heun": (diffusers.FlowMatchHeunDiscreteScheduler, {}),
+    "flow_match_dpmpp_2m": (diffusers.DPMSolverMultistepScheduler, {"use_flow_sigmas": True}),
+    "flow_match_unipc": (diffusers.UniPCMultistepScheduler, {"use_flow_sigmas": True}),
+}
+
 # These carry x0 + sigma * noise in float32, and sigma is infinite at a terminal SNR of 0. diffusers
 # makes it 4096, which leaves 1e-3 of rounding in the picture; with 256 it is below 1e-4, and what
 # remains of the noise in a one-step picture is 0.4 %. The others carry numbers near 1.
@@ -49,11 +56,14 @@ def make(name: str, config: Mapping[str, Any]) -> Scheduler:
     Raises:
         ValueError: no such scheduler.
     """
-    if name not in SCHEDULERS:
-        raise ValueError(f"unknown scheduler {name!r}; known: {', '.join(SCHEDULERS)}")
-    scheduler_type, options = SCHEDULERS[name]
+    known = {**SCHEDULERS, **FLOW_SCHEDULERS}
+    if name not in known:
+        raise ValueError(f"unknown scheduler {name!r}; known: {', '.join(known)}")
+    scheduler_type, options = known[name]
     overrides = dict(options)
     parameters = inspect.signature(scheduler_type).parameters
+    if "use_flow_sigmas" in options:
+        overrides |= {"prediction_type": "flow_prediction", "flow_shift": config.get("shift", 1.0)}
     if "clip_sample" in parameters:  # made for pixels; latents are not bound to [-1, 1]
         overrides["clip_sample"] = False
     if config.get("rescale_betas_zero_snr") and name in UNNORMALIZED:
@@ -103,11 +113,33 @@ def step(
 def supported(config: Mapping[str, Any]) -> list[str]:
     """The schedulers that sample rightly under this config, found by sampling.
 
+    Flow matching has its own, of which Heun knows no schedule that is shifted by the size.
+
     Each denoises a Gaussian whose exact denoiser is known; those that fail, overflow or land
     elsewhere are left out. Few steps may blur (a narrow spread) but must not overshoot, as Heun
     does from the infinite first sigma of a zero terminal SNR.
     """
+    if is_flow(config):
+        by_size = config.get("use_dynamic_shifting")
+        return [name for name in FLOW_SCHEDULERS if not (by_size and name == "flow_match_heun")]
     return [name for name in SCHEDULERS if _samples_a_gaussian(name, config)]
+
+
+def is_flow(config: Mapping[str, Any]) -> bool:
+    """Whether the model predicts a flow (Lipman et al. 2023) rather than noise."""
+    return str(config.get("_class_name")).startswith("FlowMatch")
+
+
+def name_of(config: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Which of these schedulers a checkpoint's own config means; the first if none."""
+    known = {**SCHEDULERS, **FLOW_SCHEDULERS}
+    fitting = [
+        name
+        for name in names
+        if known[name][0].__name__ == config.get("_class_name")
+        and all(config.get(key) == value for key, value in known[name][1].items())
+    ]
+    return max(fitting, key=lambda name: len(known[name][1]), default=names[0])
 
 
 def _nearly_zero_snr_betas(config: Mapping[str, Any]) -> list[float]:

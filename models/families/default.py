@@ -1,10 +1,8 @@
 """Our own models: a U-Net over the states of a frozen MiniLM, which a package ships."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Protocol, Self
 
-import torch
 from torch import Tensor
 
 from models.checkpoint import Components
@@ -23,17 +21,20 @@ class PromptEncoder(Protocol):
 
 
 class DefaultFamily(Family):
-    """What `models.training` makes."""
+    """What `models.training` makes; its folders always have a card."""
+
+    name = "default"
+    pipeline_class = "LatentDiffusionPipeline"
+    component_names = ("unet", "vae")
 
     def __init__(self, components: Components, text_encoder: PromptEncoder) -> None:
-        super().__init__(components, "unet")
+        super().__init__(components)
         self.text_encoder = text_encoder
-        self._encode = lru_cache(maxsize=256)(self._encode_one)
 
     @classmethod
-    def of(cls, components: Components, device: str | torch.device, dtype: torch.dtype) -> Self:
-        """Beside the pretrained text encoder."""
-        return cls(components, TextEncoder.pretrained(device, dtype))
+    def of(cls, components: Components) -> Self:
+        unet = components.modules["unet"]
+        return cls(components, TextEncoder.pretrained(unet.device, unet.dtype))
 
     def conditions(
         self, prompt: str, negative_prompt: str, guidance_scale: float, height: int, width: int
@@ -55,5 +56,8 @@ class DefaultFamily(Family):
             latents, timesteps, encoder_hidden_states=prompt_embeds, return_dict=False
         )[0]
 
-    def _encode_one(self, prompt: str) -> Conditions:
-        return Conditions(self.text_encoder([prompt]).to(self.device, self.dtype))
+    def _encode(self, prompt: str) -> Conditions:
+        def encode() -> Conditions:
+            return Conditions(self.text_encoder([prompt]).to(self.device, self.dtype))
+
+        return self.cached(prompt, encode)

@@ -1,0 +1,183 @@
+"""`python -m tests.parity`: every family and scheduler beside diffusers' own pipeline, as a table.
+
+Both draw the same wish from the same folder of random weights, in float32 on a CPU: alone, and all
+of a family's schedulers together in the engine, joining one step after another.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+from torch import Tensor
+
+from app.jobs.spec import GenerationSpec
+from models import families, schedulers
+from models.families import Family, flux
+from models.layout import class_names
+from models.pipeline import LatentDiffusionPipeline, Pixels
+from tests.tiny_families import PIPELINES, write_family
+from worker.engine import Engine
+
+REFUSED_BY_STOCK = {  # FluxPipeline always passes sigmas or mu, which these do not take here
+    "flux-schnell": {"flow_match_heun", "flow_match_dpmpp_2m"},
+}
+PROMPT, NEGATIVE = "a red fox in the snow", "blurry"
+
+
+class Watched(LatentDiffusionPipeline):
+    """Remembers the latents of what it decoded last."""
+
+    def __init__(self, family: Family) -> None:
+        super().__init__(family)
+        self.decoded: list[Tensor] = []
+
+    def decode_latents(self, latents: Tensor) -> Pixels:
+        self.decoded.append(latents)
+        return super().decode_latents(latents)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Between two pictures: of the latents, relative to the largest; of the bytes, in levels."""
+
+    latents: float
+    levels: int
+    bytes: float
+
+    @property
+    def is_bitwise(self) -> bool:
+        return self.latents == 0 and self.levels == 0
+
+    def __str__(self) -> str:
+        if self.is_bitwise:
+            return "bitwise"
+        return f"{self.latents:.1e}, {self.levels} level in {self.bytes:.3%} of bytes"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One folder, loaded twice."""
+
+    name: str
+    ours: Watched
+    stock: DiffusionPipeline
+
+    @classmethod
+    def of(cls, name: str, folder: Path) -> "Pair":
+        """Write that tiny family into the folder and load it."""
+        write_family(name, folder)
+        absent = {name: None for name, kind in class_names(folder).items() if kind is None}
+        stock = DiffusionPipeline.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False, **absent
+        )
+        stock.set_progress_bar_config(disable=True)
+        return cls(name, Watched(families.load(folder)), stock)
+
+    def wish(self, scheduler: str, seed: int = 0, **changes: Any) -> GenerationSpec:
+        names = self.ours.card.schedulers
+        wish: dict[str, Any] = {
+            "prompt": PROMPT,
+            "negative_prompt": NEGATIVE,
+            "model": "tiny",
+            "width": 80 if self.ours.card.size_multiple <= 16 else 64,
+            "height": 64,
+            "num_inference_steps": 4 + names.index(scheduler) % 5,
+            "guidance_scale": self.ours.card.default_guidance_scale,
+            "scheduler": scheduler,
+            "seed": seed,
+        }
+        return GenerationSpec(**{**wish, **changes})
+
+    @torch.no_grad()
+    def drawn_by_stock(self, spec: GenerationSpec) -> tuple[Tensor, Pixels]:
+        """Latents and pixels of the wish by diffusers' pipeline."""
+        family, stock = self.ours.family, self.stock
+        # Not through the constructor: it edits the config of a scheduler it thinks outdated.
+        stock.scheduler = schedulers.make(spec.scheduler, family.scheduler_config)
+        options: dict[str, Any] = {
+            "num_inference_steps": spec.num_inference_steps,
+            "guidance_scale": spec.guidance_scale,
+            "height": spec.height,
+            "width": spec.width,
+        }
+        if family.name != "flux":
+            options["negative_prompt"] = spec.negative_prompt or None
+        kept: list[Tensor] = []
+
+        def keep(_: Any, step: int, t: Any, state: dict[str, Any]) -> dict[str, Any]:
+            kept.append(state["latents"])
+            return state
+
+        generator = torch.Generator().manual_seed(spec.seed)
+        pixels = stock(
+            spec.prompt, generator=generator, output_type="np", callback_on_step_end=keep, **options
+        ).images[0]
+        return kept[-1], (pixels * 255).round().astype("uint8")
+
+    def alone(self, spec: GenerationSpec) -> tuple[Tensor, Pixels]:
+        """Latents and pixels of the wish by our engine with nobody else inside."""
+        return self.together([spec])[0]
+
+    def together(self, specs: list[GenerationSpec]) -> list[tuple[Tensor, Pixels]]:
+        """The same for many, one more joining with every step."""
+        engine, waiting = Engine(self.ours, max_batch_size=8), list(enumerate(specs))
+        done: dict[int, tuple[Tensor, Pixels]] = {}
+        while waiting or len(engine):
+            if waiting:
+                number, spec = waiting.pop(0)
+                engine.admit(str(number), spec)
+            self.ours.decoded.clear()
+            report = engine.step()
+            for failure in report.failed:
+                raise failure.error
+            for image, latents in zip(report.images, self.ours.decoded, strict=True):
+                done[int(image.job_id)] = latents, image.pixels
+        return [done[number] for number in range(len(specs))]
+
+
+def difference(ours: tuple[Tensor, Pixels], stock: tuple[Tensor, Pixels]) -> Difference:
+    """How far apart; stock packs Flux's latents, ours never are."""
+    latents, expected = ours[0], stock[0]
+    if latents.shape != expected.shape:
+        latents = flux.pack(latents)
+    levels = np.abs(ours[1].astype(int) - stock[1].astype(int))
+    apart = (latents - expected).abs().max() / expected.abs().max()
+    return Difference(float(apart), int(levels.max()), float((levels > 0).mean()))
+
+
+def compare(pair: Pair) -> Iterator[tuple[str, Difference, Difference]]:
+    """Scheduler, difference alone, difference in a crowd; only what stock can draw too."""
+    specs = [pair.wish(name, seed) for seed, name in enumerate(pair.ours.card.schedulers)]
+    crowd = pair.together(specs)
+    for spec, crowded in zip(specs, crowd, strict=True):
+        if spec.scheduler in REFUSED_BY_STOCK.get(pair.name, ()):
+            continue
+        stock = pair.drawn_by_stock(spec)
+        yield spec.scheduler, difference(pair.alone(spec), stock), difference(crowded, stock)
+
+
+def main() -> None:
+    """Print the table and its worst lines."""
+    torch.set_num_threads(1)
+    found = list[tuple[str, str, Difference, Difference]]()
+    for family in PIPELINES:
+        with tempfile.TemporaryDirectory() as folder:
+            pair = Pair.of(family, Path(folder))
+            for name, alone, crowd in compare(pair):
+                print(f"{family:15} {name:22} alone {alone!s:40} in a crowd {crowd}", flush=True)
+                found.append((family, name, alone, crowd))
+    bitwise = sum(alone.is_bitwise for *_, alone, _ in found)
+    print(f"\nalone: {bitwise} of {len(found)} bitwise equal to diffusers, latents and pixels")
+    worst = max(found, key=lambda line: line[3].latents)
+    print(f"worst in a crowd: {worst[0]}, {worst[1]}: {worst[3]}")
+    print(f"most bytes apart: {max(line[3].bytes for line in found):.3%}, "
+          f"at most {max(line[3].levels for line in found)} of 255")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
