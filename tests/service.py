@@ -111,6 +111,7 @@ class Service:
             "DARKROOM_DATA_DIR": str(folder),
             "DARKROOM_MODELS": f"default={checkpoint}",
             "DARKROOM_THREADS": "1",
+            "DARKROOM_NICENESS": "0",  # leases here are so short that a busy machine outlasts them
             "PYTHONUNBUFFERED": "1",
             **{f"DARKROOM_{name.upper()}": value for name, value in settings.items()},
         }
@@ -120,19 +121,17 @@ class Service:
     def start_api(self) -> Process:
         command = [sys.executable, "-m", "app.cli", "api", "--port", str(self.port)]
         process = self._start(command, "api.log")
-        eventually(lambda: self._answers() or self._fail_if_dead(process))
+        eventually(lambda: self.answers() or self._fail_if_dead(process))
         return process
 
     def start_worker(self, wait: bool = True, **settings: str) -> Process:
         """One worker; waits until it can draw."""
-        known = set(self._ready_workers()) if wait else set[str]()
+        known = set(self.ready_workers()) if wait else set[str]()
         extra = {f"DARKROOM_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "worker"]
         process = self._start(command, f"worker-{len(self.processes)}.log", extra)
         if wait:
-            eventually(
-                lambda: set(self._ready_workers()) - known or self._fail_if_dead(process), 60
-            )
+            eventually(lambda: set(self.ready_workers()) - known or self._fail_if_dead(process), 60)
         return process
 
     def start_webhooks(self) -> Process:
@@ -171,13 +170,13 @@ class Service:
         self.processes.append(process)
         return process
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         try:
             return self.http.get("/healthz").status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 
-    def _ready_workers(self) -> list[str]:
+    def ready_workers(self) -> list[str]:
         workers = self.http.get("/v1/queue").json()["workers"]
         return [worker["name"] for worker in workers if worker["is_ready"]]
 

@@ -19,7 +19,6 @@ from worker.engine_thread import EngineThread
 from worker.engine_worker import EngineWorker, Terms
 from worker.settings import WorkerSettings
 
-CPU_NICENESS = 15
 AUTOGROUP = Path("/proc/self/autogroup")  # where Linux weighs sessions rather than threads
 
 
@@ -39,7 +38,7 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
         if settings.threads:
             torch.set_num_threads(settings.threads)
         if device == "cpu":
-            yield_to_front_end()
+            yield_to_front_end(settings.niceness)
         pipeline = LatentDiffusionPipeline.from_checkpoint(
             settings.checkpoint(model.id), device=device, dtype=dtype
         )
@@ -62,11 +61,11 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
     )
 
 
-def yield_to_front_end() -> None:
+def yield_to_front_end(niceness: int) -> None:
     """The front end shares the cores: it must answer at once while pictures are drawn."""
-    os.nice(CPU_NICENESS)
+    os.nice(niceness)
     with contextlib.suppress(OSError):
-        AUTOGROUP.write_text(str(CPU_NICENESS))
+        AUTOGROUP.write_text(str(niceness))
 
 
 def choose_device(settings: WorkerSettings) -> tuple[str, torch.dtype]:

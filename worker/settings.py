@@ -15,6 +15,7 @@ class WorkerSettings(Settings):
     Attributes:
         device: `auto` takes the GPU if there is one; `cuda` refuses to start without.
         dtype: `auto` is float32 on a CPU and bfloat16 on a GPU.
+        niceness: On a CPU, how much the worker leaves to whoever shares the machine; 0: nothing.
         threads: Threads of one tensor operation on a CPU; unset leaves it to torch.
         max_batch_size: Images denoised together.
         stall_s: A step that takes longer means a hung device: the process ends.
@@ -22,6 +23,7 @@ class WorkerSettings(Settings):
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    niceness: int = Field(default=15, ge=0, le=19)
     threads: int | None = Field(default=None, ge=1)
     max_batch_size: int = Field(default=8, ge=1, le=256)
     stall_s: float = Field(default=120.0, gt=0)
