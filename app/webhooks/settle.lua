@@ -20,6 +20,7 @@ redis.call('HINCRBY', KEYS[1], 'tries', 1)
 if ARGV[6] == '' then
   redis.call('HDEL', KEYS[1], 'next_at')
   redis.call('ZREM', KEYS[2], ARGV[1])
+  if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('ZREM', KEYS[3], ARGV[2]) end
 else
   local clock = redis.call('TIME')
   local at = string.format('%.6f', clock[1] + clock[2] / 1e6 + ARGV[6])
