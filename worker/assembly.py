@@ -18,6 +18,7 @@ from worker.engine import Engine
 from worker.engine_thread import EngineThread
 from worker.engine_worker import EngineWorker, Terms
 from worker.settings import WorkerSettings
+from worker.warm_up import warm_up
 
 AUTOGROUP = Path("/proc/self/autogroup")  # where Linux weighs sessions rather than threads
 
@@ -42,14 +43,14 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
         pipeline = LatentDiffusionPipeline.from_checkpoint(
             settings.checkpoint(model.id), device=device, dtype=dtype
         )
-        pipeline("", num_inference_steps=1)  # the first pass of all is slow: nobody waits for it
-        return Engine(pipeline, settings.max_batch_size)
+        costs = warm_up(pipeline, 2 * settings.max_batch_size)
+        return Engine(pipeline, settings.max_batch_size, costs)
 
     return EngineWorker(
         name=f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}",
         device=device,
         model=model,
-        max_batch_size=settings.max_batch_size,
+        slots=settings.slots,
         terms=Terms(
             lease_s=settings.job_lease_s, drain_s=settings.drain_s, stall_s=settings.stall_s
         ),

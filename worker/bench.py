@@ -18,6 +18,7 @@ import torch
 from app.jobs.spec import GenerationSpec
 from models.pipeline import LatentDiffusionPipeline, Pixels
 from worker.engine import Engine, Stats
+from worker.warm_up import warm_up
 
 DEFAULT_MODEL = Path(__file__).parents[1] / "models" / "default"
 FEWEST_STEPS, MOST_STEPS = 8, 40
@@ -126,7 +127,7 @@ def compare(
 ) -> Comparison:
     """Draw the burst both ways, in turns, after one warm-up of each."""
     specs = burst(pipeline, num_jobs)
-    engine = Engine(pipeline, max_batch_size)
+    engine = Engine(pipeline, max_batch_size, warm_up(pipeline, 2 * max_batch_size))
     difference = largest_difference(one_at_a_time(pipeline, specs), all_at_once(engine, specs))
     engine.stats = Stats()
     alone: list[Drawn] = []

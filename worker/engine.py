@@ -4,7 +4,6 @@ A generation joins and leaves the batch between any two steps, with its own prom
 number of steps and scheduler. Knows tensors and specs. Knows nothing of Redis, RQ, HTTP or files.
 """
 
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -14,6 +13,8 @@ from torch import Tensor
 from app.jobs.spec import GenerationSpec
 from models.pipeline import LatentDiffusionPipeline
 from worker.batcher import Batcher
+from worker.claim import WEIGHTS, Claim
+from worker.cost import FREE, CostCurve
 from worker.generation import Generation
 from worker.report import Failure, Finished, FinishedImage, Progress, Report, Stats
 
@@ -48,10 +49,12 @@ class Engine:
     for bit when it is alone, within rounding in a crowd.
     """
 
-    def __init__(self, pipeline: LatentDiffusionPipeline, max_batch_size: int) -> None:
-        """`max_batch_size` counts images in one forward pass; a guided one has two rows there."""
+    def __init__(
+        self, pipeline: LatentDiffusionPipeline, max_batch_size: int, costs: CostCurve = FREE
+    ) -> None:
+        """`max_batch_size` counts guided images in one forward pass; others take half a place."""
         self._pipeline = pipeline
-        self._batcher = Batcher[Generation](max_batch_size)
+        self._batcher = Batcher[Generation](max_batch_size, costs)
         self._jobs: dict[str, _Job] = {}
         self.stats = Stats()
 
@@ -59,9 +62,15 @@ class Engine:
         return len(self._jobs)
 
     def admit(
-        self, job_id: str, spec: GenerationSpec, skip: Collection[int] = ()
+        self,
+        job_id: str,
+        spec: GenerationSpec,
+        skip: Collection[int] = (),
+        time_left_s: float | None = None,
     ) -> tuple[str, ...]:
-        """Take a job in, less the images in `skip`; it joins the batch at the next step.
+        """Take a job in, less the images in `skip`; it may join the batch at the next step.
+
+        `time_left_s`: until its deadline, if it has one.
 
         Returns what the client should know: parts of the wish that will not be heeded.
 
@@ -71,12 +80,14 @@ class Engine:
         """
         if job_id in self._jobs:
             raise ValueError(f"job {job_id} is in the engine already")
-        admitted_at = time.perf_counter()
+        admitted_at = self._batcher.clock()
+        deadline_at = None if time_left_s is None else admitted_at + time_left_s
+        claim = Claim(admitted_at, WEIGHTS[spec.priority], deadline_at)
         conditions = self._pipeline.conditions(
             spec.prompt, spec.negative_prompt, spec.guidance_scale, spec.height, spec.width
         )
         generations = [
-            Generation(self._pipeline, job_id, index, spec, conditions)
+            Generation(self._pipeline, job_id, index, spec, conditions, claim)
             for index in range(spec.num_images)
             if index not in skip
         ]
@@ -144,7 +155,8 @@ class Engine:
                     failed[batch[0].job_id] = error
                 batch = batch[: len(batch) // 2]
                 if batch:
-                    self._batcher.limit(batch[0].batch_key, len(batch))
+                    rows_left = sum(generation.num_rows for generation in batch)
+                    self._batcher.limit(batch[0].batch_key, rows_left)
                 continue
             self._count(batch, len(noise_pred))
             predictions = iter(noise_pred.split(1))
@@ -171,7 +183,7 @@ class Engine:
         )
 
     def _settle(self) -> tuple[Finished, ...]:
-        now = time.perf_counter()
+        now = self._batcher.clock()
         ended = [job_id for job_id, job in self._jobs.items() if not job.generations]
         return tuple(Finished(job_id, now - self._jobs.pop(job_id).admitted_at) for job_id in ended)
 
@@ -180,6 +192,7 @@ class Engine:
         stats = self.stats
         stats.forwards += 1
         stats.rows += rows
+        stats.most_rows = max(stats.most_rows, rows)
         stats.largest_batch = max(stats.largest_batch, len(batch))
         stats.most_distinct_timesteps = max(stats.most_distinct_timesteps, len(timesteps))
 

@@ -16,11 +16,15 @@ from worker.report import Report
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Take this job in, less the images whose indices are in `skip`."""
+    """Take this job in, less the images whose indices are in `skip`.
+
+    `time_left_s`: until its deadline, if it has one.
+    """
 
     job_id: str
     spec: GenerationSpec
     skip: frozenset[int] = frozenset()
+    time_left_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +119,15 @@ class EngineThread(Thread):
                     return False
                 case Cancel(job_id):
                     engine.cancel(job_id)
-                case Admit(job_id, spec, skip):
-                    self._admit(engine, job_id, spec, skip)
+                case Admit():
+                    self._admit(engine, order)
             self.busy = len(engine) > 0
 
-    def _admit(
-        self, engine: Engine, job_id: str, spec: GenerationSpec, skip: frozenset[int]
-    ) -> None:
+    def _admit(self, engine: Engine, wish: Admit) -> None:
         try:
-            warnings = engine.admit(job_id, spec, skip)
+            warnings = engine.admit(wish.job_id, wish.spec, wish.skip, wish.time_left_s)
         except Exception as error:
-            self.outbox.put(Rejected(job_id, error))
+            self.outbox.put(Rejected(wish.job_id, error))
         else:
             if warnings:
-                self.outbox.put(Warned(job_id, warnings))
+                self.outbox.put(Warned(wish.job_id, warnings))

@@ -19,7 +19,7 @@ from app.jobs.job import FailureCode, Job
 from app.jobs.store import JobStore
 from worker.delivery import Taken
 from worker.engine_thread import Admit, EngineThread, Quit
-from worker.flight import CANCELED, Flight, is_overdue
+from worker.flight import CANCELED, Flight, is_overdue, time_left_s
 from worker.hearing import EngineStalled, Hearing
 from worker.pace import Every
 from worker.rq_bookkeeping import RqBookkeeping
@@ -50,7 +50,7 @@ class Terms:
 
 
 class EngineWorker(RqBookkeeping):
-    """Runs up to `max_batch_size` images at once, each job leased and fenced."""
+    """Holds up to `slots` images at once, each job leased and fenced."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class EngineWorker(RqBookkeeping):
         name: str,
         device: str,
         model: ModelInfo,
-        max_batch_size: int,
+        slots: int,
         terms: Terms,
         store: JobStore,
         catalogue: Catalogue,
@@ -69,7 +69,7 @@ class EngineWorker(RqBookkeeping):
         super().__init__(
             name, [model.id], redis, terms.lease_s, min(RECOVER_EVERY_S, terms.lease_s / 3)
         )
-        self._terms, self._slots, self._device, self._model = terms, max_batch_size, device, model
+        self._terms, self._slots, self._device, self._model = terms, slots, device, model
         self._store, self._catalogue = store, catalogue
         self._engine = engine
         self._settlement = Settlement(self, store, images, engine.inbox)
@@ -194,7 +194,8 @@ class EngineWorker(RqBookkeeping):
         if not is_open or job.is_cancel_requested:
             flight.end(CANCELED)
         elif flight.outcome is None and not is_overdue(job):
-            self._engine.inbox.put(Admit(flight.lease, job.spec, frozenset(flight.indices)))
+            skip = frozenset(flight.indices)
+            self._engine.inbox.put(Admit(flight.lease, job.spec, skip, time_left_s(job)))
 
     # -- staying alive, leaving --
 

@@ -30,10 +30,16 @@ CANCELED = Outcome(Ending.CANCELED)
 OVERDUE = Outcome(Ending.FAILED, FailureCode.DEADLINE_EXCEEDED, "The deadline passed.")
 
 
+def time_left_s(job: Job) -> float | None:
+    """Seconds until the job's own deadline, if it has one; negative when it has passed."""
+    limit = job.spec.deadline_s
+    return None if limit is None else job.created_at.timestamp() + limit - time.time()
+
+
 def is_overdue(job: Job) -> bool:
     """Whether the job's own deadline has passed."""
-    limit = job.spec.deadline_s
-    return limit is not None and time.time() > job.created_at.timestamp() + limit
+    left_s = time_left_s(job)
+    return left_s is not None and left_s < 0
 
 
 @dataclass

@@ -13,6 +13,7 @@ from app.jobs.spec import GenerationSpec
 from models import schedulers
 from models.families import Conditions, Row
 from models.pipeline import LatentDiffusionPipeline
+from worker.claim import Claim
 
 
 class Generation:
@@ -25,8 +26,11 @@ class Generation:
         index: int,
         spec: GenerationSpec,
         conditions: tuple[Conditions, ...],
+        claim: Claim,
     ) -> None:
         """Draw the noise and lay out the run; `conditions`: the negative ones first, if guided.
+
+        Its work is added to the job's `claim`.
 
         Raises:
             UnsupportedRequest: this model cannot serve the spec.
@@ -35,6 +39,7 @@ class Generation:
         self.index = index
         self.seed = spec.seed + index
         self.step_index = 0
+        self.claim = claim
         self._pipeline = pipeline
         self._conditions = conditions
         self._guidance_scale = spec.guidance_scale
@@ -45,6 +50,13 @@ class Generation:
         self.latents = pipeline.prepare_latents(
             self._scheduler, self._random, spec.height, spec.width
         )
+        self.size = spec.height * spec.width / pipeline.card.native_size**2
+        claim.work_left += self.num_evaluations * self.num_rows * self.size
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of each of its forward passes."""
+        return len(self._conditions)
 
     @property
     def batch_key(self) -> Hashable:
@@ -78,3 +90,4 @@ class Generation:
             self._scheduler, noise_pred, self.timestep, self.latents, self._random
         )
         self.step_index += 1
+        self.claim.work_left -= self.num_rows * self.size

@@ -57,6 +57,7 @@ class Stats:
 
     forwards: int = 0
     rows: int = 0
+    most_rows: int = 0
     largest_batch: int = 0
     most_distinct_timesteps: int = 0
     out_of_memory: int = 0

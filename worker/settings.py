@@ -17,7 +17,9 @@ class WorkerSettings(Settings):
         dtype: `auto` is float32 on a CPU and bfloat16 on a GPU.
         niceness: On a CPU, how much the worker leaves to whoever shares the machine; 0: nothing.
         threads: Threads of one tensor operation on a CPU; unset leaves it to torch.
-        max_batch_size: Images denoised together.
+        max_batch_size: Guided images denoised together; others take half a place.
+        max_inside: Images taken from the queue at once, being denoised or overtaken by shorter
+            work; unset is four times `max_batch_size`.
         stall_s: A step that takes longer means a hung device: the process ends.
     """
 
@@ -26,7 +28,13 @@ class WorkerSettings(Settings):
     niceness: int = Field(default=15, ge=0, le=19)
     threads: int | None = Field(default=None, ge=1)
     max_batch_size: int = Field(default=8, ge=1, le=256)
+    max_inside: int | None = Field(default=None, ge=1, le=1024)
     stall_s: float = Field(default=120.0, gt=0)
+
+    @property
+    def slots(self) -> int:
+        """Images that may be inside the engine."""
+        return self.max_inside or 4 * self.max_batch_size
 
     def checkpoint(self, model_id: str) -> Path:
         """The folder of a model."""

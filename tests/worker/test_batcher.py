@@ -1,80 +1,228 @@
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.batcher import Batcher
+from worker.claim import AGEING, Claim
+from worker.cost import FREE, CostCurve
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Item:
     name: int
-    batch_key: str
+    claim: Claim
+    batch_key: str = "a"
+    num_rows: int = 2
+    size: float = 1.0
 
 
-def batcher_of(keys: str, max_batch_size: int) -> Batcher[Item]:
-    batcher = Batcher[Item](max_batch_size)
-    for name, key in enumerate(keys):
-        batcher.add(Item(name, key))
-    return batcher
+@dataclass
+class World:
+    """A batcher on a clock of its own: every pass takes what the costs say."""
+
+    costs: CostCurve = FREE
+    max_batch_size: int = 8
+    now: float = 0.0
+    passes: list[list[int]] = field(default_factory=list)
+    ended: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.batcher = Batcher[Item](self.max_batch_size, self.costs, clock=lambda: self.now)
+
+    def add(self, name: int, steps: int, **changes: object) -> Item:
+        item = Item(name, Claim(self.now), **changes)  # type: ignore[arg-type]
+        item.claim.work_left = steps * item.num_rows * item.size
+        self.batcher.add(item)
+        return item
+
+    def step(self) -> None:
+        batch = self.batcher.next_batch()
+        self.passes.append([item.name for item in batch])
+        self.now += self.costs.seconds(sum(item.num_rows * item.size for item in batch))
+        for item in batch:
+            item.claim.work_left -= item.num_rows * item.size
+            if item.claim.work_left <= 0:
+                self.batcher.remove(item)
+                self.ended[item.name] = self.now
+
+    def run(self) -> None:
+        while self.batcher.next_batch():
+            self.step()
 
 
-def names(batch: list[Item]) -> list[int]:
-    return [item.name for item in batch]
+LINEAR = CostCurve({1: 1.0, 32: 32.0})
 
 
-def test_the_eldest_go_first_and_stay_until_they_are_removed() -> None:
-    batcher = batcher_of("aaaa", 2)
+def test_equals_are_served_in_order_of_arrival_and_stay_until_they_are_done() -> None:
+    world = World(max_batch_size=2)
+    for name in range(4):
+        world.add(name, steps=2)
 
-    assert names(batcher.next_batch()) == [0, 1]
-    assert names(batcher.next_batch()) == [0, 1]
-    batcher.remove(Item(0, "a"))
-    assert names(batcher.next_batch()) == [1, 2]
+    world.run()
 
-
-def test_a_full_lane_does_not_hold_up_another() -> None:
-    batcher = batcher_of("aaab", 2)
-
-    assert [names(batcher.next_batch()) for _ in range(4)] == [[0, 1], [3], [0, 1], [3]]
+    assert world.passes == [[0, 1], [0, 1], [2, 3], [2, 3]]
 
 
-def test_a_new_key_waits_for_the_others_to_have_had_a_turn() -> None:
-    batcher = batcher_of("ab", 2)
-    batcher.next_batch()
-    batcher.add(Item(2, "c"))
+def test_the_shortest_work_goes_first_and_a_shorter_newcomer_at_the_very_next_pass() -> None:
+    world = World(max_batch_size=1)
+    world.add(0, steps=9)
+    world.add(1, steps=3)
+    world.step()
+    world.add(2, steps=1)
 
-    assert [names(batcher.next_batch()) for _ in range(3)] == [[1], [0], [2]]
+    world.run()
 
-
-@given(keys=st.text("abc", min_size=1, max_size=12), max_batch_size=st.integers(1, 4))
-def test_every_item_has_its_turn_and_no_batch_mixes_keys(keys: str, max_batch_size: int) -> None:
-    batcher = batcher_of(keys, max_batch_size)
-    served: list[int] = []
-
-    while batch := batcher.next_batch():
-        assert len(batch) <= max_batch_size
-        assert len({item.batch_key for item in batch}) == 1
-        served.append(batch[0].name)
-        batcher.remove(batch[0])
-
-    assert sorted(served) == list(range(len(keys)))
+    assert world.passes[:4] == [[1], [2], [1], [1]]
 
 
-def test_keys_get_equally_many_turns() -> None:
-    batcher = batcher_of("aaaaab", 1)
+def test_what_is_taken_out_frees_its_rows_for_the_very_next_pass() -> None:
+    world = World(max_batch_size=1)
+    gone = world.add(0, steps=3)
+    world.add(1, steps=3)
+    world.step()
 
-    turns = [batcher.next_batch()[0].batch_key for _ in range(10)]
+    world.batcher.remove(gone)
+    world.step()
 
-    assert turns.count("a") == turns.count("b") == 5
+    assert world.passes == [[0], [1]]
+
+
+def test_an_unguided_image_takes_half_a_place() -> None:
+    world = World(max_batch_size=2)
+    for name in range(5):
+        world.add(name, steps=1, num_rows=1)
+
+    world.run()
+
+    assert world.passes == [[0, 1, 2, 3], [4]]
+
+
+def test_what_does_not_fit_is_passed_over_for_what_does() -> None:
+    world = World(max_batch_size=2)
+    world.add(0, steps=1, num_rows=1)
+    world.add(1, steps=1)
+    world.add(2, steps=2)
+    world.add(3, steps=9, num_rows=1)
+
+    world.step()
+
+    assert world.passes == [[0, 1, 3]]
+
+
+def test_where_rows_cost_the_same_in_any_company_one_image_a_pass_is_drawn() -> None:
+    world = World(costs=LINEAR)
+    for name in range(3):
+        world.add(name, steps=1)
+
+    world.run()
+
+    assert world.passes == [[0], [1], [2]]
+
+
+def test_larger_latents_count_as_more_rows_of_the_cost_curve() -> None:
+    halving = CostCurve({1: 1.0, 2: 1.2, 4: 1.6, 8: 2.4, 16: 4.8})
+    world = World(costs=halving)
+    for name in range(4):
+        world.add(name, steps=1, size=4.0, batch_key="large")
+
+    world.step()
+
+    assert world.passes == [[0]]
+
+
+def test_the_most_urgent_one_chooses_the_key_and_no_other_key_waits_for_room() -> None:
+    world = World(max_batch_size=2)
+    for name in range(3):
+        world.add(name, steps=5)
+    world.add(3, steps=1, batch_key="b")
+
+    world.run()
+
+    assert world.passes[:2] == [[3], [0, 1]]
 
 
 def test_a_limit_holds_for_its_key_alone() -> None:
-    batcher = batcher_of("aaabbb", 3)
+    world = World()
+    for name in range(6):
+        world.add(name, steps=1, batch_key="aaabbb"[name])
 
-    batcher.limit("a", 1)
+    world.batcher.limit("a", 2)
+    world.run()
 
-    assert [names(batcher.next_batch()) for _ in range(2)] == [[0], [3, 4, 5]]
+    assert world.passes == [[0], [1], [2], [3, 4, 5]]
+
+
+@given(
+    keys=st.text("abc", min_size=1, max_size=12),
+    rows=st.data(),
+    max_batch_size=st.integers(1, 4),
+)
+def test_everybody_ends_and_no_pass_mixes_keys_or_exceeds_its_rows(
+    keys: str, rows: st.DataObject, max_batch_size: int
+) -> None:
+    world = World(max_batch_size=max_batch_size)
+    items = [
+        world.add(
+            name,
+            steps=rows.draw(st.integers(1, 5)),
+            batch_key=key,
+            num_rows=rows.draw(st.integers(1, 2)),
+        )
+        for name, key in enumerate(keys)
+    ]
+
+    world.run()
+
+    assert sorted(world.ended) == list(range(len(keys)))
+    for served in world.passes:
+        assert len({items[name].batch_key for name in served}) == 1
+        assert sum(items[name].num_rows for name in served) <= 2 * max_batch_size
+
+
+def test_a_long_job_does_not_starve_in_a_stream_of_short_ones_that_fills_the_device() -> None:
+    world = World(costs=LINEAR)
+    long = world.add(0, steps=50)
+    own_s = long.claim.work_left
+
+    while 0 not in world.ended:
+        world.add(len(world.passes) + 1, steps=1)  # as much as the device can do
+        world.step()
+
+    # Served until the first short one came, then overtaken until its waiting outweighed its work.
+    assert 0.5 * own_s / AGEING < world.ended[0] < 2 * own_s / AGEING
+
+
+def first_come_s(steps: list[int], rows: int) -> float:
+    """Mean latency if the first so many rows share every pass, where a row costs a second."""
+    left, now, ended = dict(enumerate(steps)), 0.0, list[float]()
+    while left:
+        batch = list(left)[: rows // 2]
+        now += 2 * len(batch)
+        for name in batch:
+            left[name] -= 1
+            if not left[name]:
+                ended.append(now)
+                del left[name]
+    return sum(ended) / len(steps)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_batching_is_no_cheaper_it_still_makes_nobody_wait_longer_on_average(
+    seed: int,
+) -> None:
+    steps = random.Random(seed).choices([4, 10, 20, 30, 50], k=16)
+    one_at_a_time_s = first_come_s(steps, rows=2)
+    world = World(costs=LINEAR)
+    for name, count in enumerate(steps):
+        world.add(name, steps=count)
+
+    world.run()
+
+    ours_s = sum(world.ended.values()) / len(steps)
+    assert ours_s < 0.9 * one_at_a_time_s < one_at_a_time_s < first_come_s(steps, rows=16)
 
 
 def test_a_batch_has_room_for_at_least_one() -> None:

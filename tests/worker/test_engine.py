@@ -11,6 +11,7 @@ from models.pipeline import UnsupportedRequest
 from models.schedulers import SCHEDULERS
 from tests.tiny_checkpoint import TinyPipeline
 from tests.worker.drive import Outcome, Visit, a_spec, assert_close, drive, one_step, plain_latents
+from worker.cost import CostCurve
 from worker.engine import Engine, Report
 
 LAW = settings(
@@ -61,7 +62,7 @@ def test_an_image_does_not_depend_on_its_batch_mates(
     outcome = drive(engine, pipeline, crowd)
 
     assert not outcome.failed
-    assert engine.stats.largest_batch <= max_batch_size
+    assert engine.stats.most_rows <= 2 * max_batch_size
     for job_id, visit in enumerate(crowd):
         images = {key: i for key, i in outcome.images.items() if key[0] == str(job_id)}
         finished = str(job_id) in outcome.finished
@@ -124,26 +125,62 @@ def test_jobs_join_and_leave_between_any_two_steps(pipeline: TinyPipeline) -> No
     assert len(outcome.progress["0"]) == 9
 
 
-def test_no_more_than_the_batch_size_run_and_the_rest_wait_their_turn(
-    pipeline: TinyPipeline,
-) -> None:
+def test_no_more_than_the_batch_size_run_and_the_rest_wait(pipeline: TinyPipeline) -> None:
     engine = Engine(pipeline, 2)
 
     outcome = drive(engine, pipeline, [Visit(a_spec(num_images=3)), Visit(a_spec(), joins=1)])
 
-    assert engine.stats.largest_batch == 2
-    assert engine.stats.forwards == 8
-    assert outcome.finished == ["0", "1"]
+    assert engine.stats.most_rows == 4
+    assert outcome.finished == ["1", "0"]
 
 
-def test_a_free_place_goes_to_whoever_waits(pipeline: TinyPipeline) -> None:
-    engine = Engine(pipeline, 2)
-    brief = a_spec(num_inference_steps=1)
+def test_a_new_job_is_in_the_next_pass_though_longer_ones_fill_the_engine(
+    pipeline: TinyPipeline,
+) -> None:
+    engine, outcome = Engine(pipeline, 2), Outcome()
+    for name in ("a", "b", "c"):
+        engine.admit(name, a_spec(num_inference_steps=9))
+    one_step(engine, pipeline, outcome)
 
-    outcome = drive(engine, pipeline, [Visit(a_spec()), Visit(brief), Visit(brief), Visit(brief)])
+    engine.admit("new", a_spec(num_inference_steps=2))
+    one_step(engine, pipeline, outcome)
+    one_step(engine, pipeline, outcome)
 
-    assert outcome.finished == ["1", "2", "3", "0"]
-    assert engine.stats.forwards == 4
+    assert [progress.step for progress in outcome.progress["new"]] == [1, 2]
+    assert outcome.finished == ["new"]
+
+
+def test_a_cancel_frees_its_rows_for_the_very_next_pass(pipeline: TinyPipeline) -> None:
+    engine, outcome = Engine(pipeline, 1), Outcome()
+    engine.admit("gone", a_spec())
+    engine.admit("next", a_spec(num_inference_steps=9))
+    one_step(engine, pipeline, outcome)
+
+    engine.cancel("gone")
+    one_step(engine, pipeline, outcome)
+
+    assert len(outcome.progress["gone"]) == len(outcome.progress["next"]) == 1
+
+
+def test_images_of_one_job_are_rows_of_their_own_and_end_apart(pipeline: TinyPipeline) -> None:
+    engine, outcome = Engine(pipeline, 2), Outcome()
+    engine.admit("job", a_spec(num_images=3, num_inference_steps=2))
+
+    for _ in range(3):
+        one_step(engine, pipeline, outcome)
+
+    assert sorted(outcome.images) == [("job", 0), ("job", 1)]
+    assert outcome.finished == []
+
+
+def test_a_deadline_that_is_near_goes_before_shorter_work(pipeline: TinyPipeline) -> None:
+    engine, outcome = Engine(pipeline, 1, CostCurve({1: 1.0})), Outcome()
+    engine.admit("short", a_spec(num_inference_steps=2))
+    engine.admit("urgent", a_spec(num_inference_steps=8), time_left_s=8 * 2 + 0.5)
+
+    one_step(engine, pipeline, outcome)
+
+    assert list(outcome.progress) == ["urgent"]
 
 
 def test_unlike_sizes_take_turns(pipeline: TinyPipeline) -> None:

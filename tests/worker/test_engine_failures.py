@@ -71,9 +71,8 @@ def test_a_decoding_error_fails_its_own_job_and_no_other(pipeline: TinyPipeline)
             raise RuntimeError("the decoder broke")
 
     pipeline.family.vae.decoder.register_forward_pre_hook(fail_first)
-    outcome = drive(
-        Engine(pipeline, 8), pipeline, [Visit(a_spec(num_images=2)), Visit(a_spec(seed=3))]
-    )
+    later = a_spec(seed=3, num_inference_steps=5)
+    outcome = drive(Engine(pipeline, 8), pipeline, [Visit(a_spec(num_images=2)), Visit(later)])
 
     assert str(outcome.failed["0"]) == "the decoder broke"
     assert outcome.finished == ["1"]

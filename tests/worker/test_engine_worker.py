@@ -40,7 +40,7 @@ class Bench:
             name="bench",
             device="cpu",
             model=a_model(),
-            max_batch_size=slots,
+            slots=slots,
             terms=Terms(lease_s=15, drain_s=1, stall_s=60),
             store=self.store,
             catalogue=Catalogue(redis),

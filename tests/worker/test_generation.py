@@ -3,13 +3,14 @@ import torch
 
 from tests.tiny_checkpoint import TinyPipeline
 from tests.worker.drive import a_spec, plain_latents
+from worker.claim import Claim
 from worker.generation import Generation
 
 
 def begin(pipeline: TinyPipeline, index: int = 0, **changes: object) -> Generation:
     spec = a_spec(**changes)
     conditions = pipeline.conditions(spec.prompt, "", spec.guidance_scale, spec.height, spec.width)
-    return Generation(pipeline, "job", index, spec, conditions)
+    return Generation(pipeline, "job", index, spec, conditions, Claim(0.0))
 
 
 @pytest.mark.parametrize("scheduler", ["ddpm", "euler_ancestral", "unipc"])

@@ -1,0 +1,35 @@
+"""The first forward passes of all, which are slow: nobody waits for them, and they are timed."""
+
+import torch
+
+from app.jobs.spec import GenerationSpec
+from models.pipeline import LatentDiffusionPipeline
+from worker.claim import Claim
+from worker.cost import CostCurve, measure
+from worker.generation import Generation
+
+
+def warm_up(pipeline: LatentDiffusionPipeline, max_rows: int) -> CostCurve:
+    """Draw a picture and time passes of up to `max_rows` rows, all of the model's native size."""
+    pipeline("", num_inference_steps=1)
+    card = pipeline.card
+    spec = GenerationSpec(
+        prompt="-",
+        model="warm-up",
+        width=card.native_size,
+        height=card.native_size,
+        num_inference_steps=1,
+        guidance_scale=1.0,
+        scheduler=card.default_scheduler,
+        seed=0,
+    )
+    size = (spec.height, spec.width)
+    conditions = pipeline.conditions(spec.prompt, "", spec.guidance_scale, *size)
+    (row,) = Generation(pipeline, "", 0, spec, conditions, Claim(0.0)).rows()
+
+    def run(rows: int) -> None:
+        pipeline.predict_noise([row] * rows)
+        if pipeline.family.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return measure(run, max_rows)
