@@ -15,7 +15,7 @@ from app.jobs.events import EventFeed
 from app.jobs.images import ImageStore
 from app.jobs.queues import JobQueues
 from app.jobs.store import JobStore
-from app.links import ImageSigner, Links
+from app.links import ImageSigner, Links, UrlSigner, url_signer
 from app.settings import Settings
 
 ANSWER_TIMEOUT_S = 2.0  # clients hear within three seconds that the store is away
@@ -36,6 +36,7 @@ class Services:
     images: ImageStore
     feed: EventFeed
     signer: ImageSigner
+    url_signer: UrlSigner
 
     @classmethod
     def connected(cls, settings: Settings) -> "Services":
@@ -45,6 +46,8 @@ class Services:
         redis = connect(settings.redis_url, ANSWER_TIMEOUT_S)
         stream_redis = connect_async(settings.redis_url)
         queues = JobQueues(redis)
+        images = ImageStore(settings.image_store_url, settings.s3)
+        signer = ImageSigner(redis, settings.image_url_ttl_s)
         return cls(
             settings=settings,
             keys=KeyRing(settings.api_keys),
@@ -54,14 +57,15 @@ class Services:
             door=Door(redis, queues, settings.max_queue),
             store=JobStore(redis, queues, settings.job_ttl_s),
             catalogue=Catalogue(redis),
-            images=ImageStore(settings.image_store_url),
+            images=images,
             feed=EventFeed(stream_redis),
-            signer=ImageSigner(redis, settings.image_url_ttl_s),
+            signer=signer,
+            url_signer=url_signer(images, signer),
         )
 
     def links(self, request: Request) -> Links:
         """URLs below the public address, or below the one this request came to."""
-        return Links(self.settings.public_url or str(request.base_url), self.signer)
+        return Links(self.settings.public_url or str(request.base_url), self.url_signer)
 
 
 # Coroutines, though they await nothing: FastAPI would send plain functions through its threads.

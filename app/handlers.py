@@ -19,6 +19,7 @@ from app.errors import (
     ServiceError,
     Unavailable,
 )
+from app.jobs.images import ImagesUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,12 @@ def install(app: FastAPI) -> None:
     async def redis_away(request: Request, error: RedisError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
         log.warning("redis.unavailable: %s", error)
         away = Unavailable("The job store cannot be reached.", retry_after_s=1)
+        return answer(request.url.path, away)
+
+    @app.exception_handler(ImagesUnavailable)
+    async def images_away(request: Request, error: ImagesUnavailable) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        log.warning("images.unavailable: %s", error)
+        away = Unavailable("The image store cannot be reached.", retry_after_s=5)
         return answer(request.url.path, away)
 
     @app.exception_handler(Exception)

@@ -1,22 +1,44 @@
 """URLs: made when a job is read, so that no record holds one that has gone stale.
 
-A local picture's URL is signed with HMAC-SHA256 (RFC 2104) over its key and the time it expires.
+A local picture's URL is signed with HMAC-SHA256 (RFC 2104) over its key and the time it expires;
+one in a bucket by the bucket's own rules, and then no picture passes through the front end.
 """
 
 import hmac
 import secrets
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
-from typing import cast
+from typing import Protocol, cast
 from urllib.parse import urlencode
 
 from redis import Redis
 
 from app.jobs import keys
+from app.jobs.images import ImageStore
 
 STABLE_S = 300  # a URL stays the same for so long, so that browsers can cache what it names
+
+
+class UrlSigner(Protocol):
+    """Gives a picture a URL for a while."""
+
+    def url(self, base: str, key: str) -> tuple[str, datetime]:
+        """The URL and the moment it stops working; `base` is where the front end answers."""
+        ...
+
+
+class StoreSigner:
+    """URLs at the store. Each reading makes another one: their signatures carry the time."""
+
+    def __init__(self, images: ImageStore, ttl_s: int) -> None:
+        self._images = images
+        self._ttl_s = ttl_s
+
+    def url(self, base: str, key: str) -> tuple[str, datetime]:
+        expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self._ttl_s)
+        return self._images.signed_url(key, self._ttl_s), expires_at
 
 
 class ImageSigner:
@@ -26,8 +48,8 @@ class ImageSigner:
     """
 
     def __init__(self, redis: Redis, ttl_s: int) -> None:
+        self.ttl_s = ttl_s
         self._redis = redis
-        self._ttl_s = ttl_s
 
     @cached_property
     def _secret(self) -> bytes:
@@ -36,8 +58,13 @@ class ImageSigner:
 
     def expiry(self) -> int:
         """When a URL made now runs out, in seconds since 1970."""
-        stable = min(STABLE_S, self._ttl_s)
-        return (int(time.time()) // stable + 1) * stable + self._ttl_s
+        stable = min(STABLE_S, self.ttl_s)
+        return (int(time.time()) // stable + 1) * stable + self.ttl_s
+
+    def url(self, base: str, key: str) -> tuple[str, datetime]:
+        expires = self.expiry()
+        url = f"{base}/images/{key}?{self.query(key, expires)}"
+        return url, datetime.fromtimestamp(expires, UTC)
 
     def query(self, key: str, expires: int) -> str:
         return urlencode({"expires": expires, "signature": self._signature(key, expires)})
@@ -50,10 +77,15 @@ class ImageSigner:
         return hmac.new(self._secret, f"{key}\n{expires}".encode(), sha256).hexdigest()[:32]
 
 
+def url_signer(images: ImageStore, front_end: ImageSigner) -> UrlSigner:
+    """The signer of whoever serves these pictures: the store itself, or the front end."""
+    return StoreSigner(images, front_end.ttl_s) if images.signs else front_end
+
+
 class Links:
     """Absolute URLs below one base, such as `http://127.0.0.1:8000`."""
 
-    def __init__(self, base: str, signer: ImageSigner) -> None:
+    def __init__(self, base: str, signer: UrlSigner) -> None:
         self.base = base.rstrip("/")
         self._signer = signer
 
@@ -62,6 +94,4 @@ class Links:
 
     def image(self, key: str) -> tuple[str, datetime]:
         """A picture's URL and the moment it stops working."""
-        expires = self._signer.expiry()
-        url = f"{self.base}/images/{key}?{self._signer.query(key, expires)}"
-        return url, datetime.fromtimestamp(expires, UTC)
+        return self._signer.url(self.base, key)

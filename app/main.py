@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from app import handlers
 from app.dependencies import Services
+from app.jobs.expiry import Sweeper
 from app.limits import BodyLimit
 from app.request_ids import RequestIds
 from app.routes import deliveries, events, images, jobs, page, system
@@ -24,7 +25,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         services = Services.connected(settings)
         app.state.services = services
-        async with services.feed.reading():
+        sweeper = Sweeper(services.images, services.redis, settings.job_ttl_s)
+        async with services.feed.reading(), sweeper.sweeping():
             yield
         services.redis.close()
 

@@ -7,11 +7,13 @@ import base64
 import binascii
 import math
 import re
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote, urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -20,7 +22,19 @@ DEFAULT_MODELS = f"default={BUILT_IN}"
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 SECRET_PREFIX, MIN_SECRET, MAX_SECRET = "whsec_", 24, 64  # Standard Webhooks 1.0.0, in bytes
 JITTER = 0.2  # a wait between two tries is longer than said by up to this part
+MAX_URL_TTL_S = 604_800 - 600  # S3 signs for a week at most, and a URL may live a little longer
 SPARE_S = 3_600  # a delivery outlives its last try by at least so long
+
+
+@dataclass(frozen=True)
+class S3Access:
+    """How a bucket is reached; None leaves it to the variables that any S3 client reads."""
+
+    endpoint: str | None = None
+    public_endpoint: str | None = None
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
 
 
 class Settings(BaseSettings):
@@ -28,9 +42,14 @@ class Settings(BaseSettings):
 
     Attributes:
         redis_url: Unset means the embedded Valkey of `darkroom up`.
+        redis_password: `@file` as well; for a `redis_url` over a network that has none in it.
         data_dir: Pictures, the embedded Valkey's files and its socket.
         api_keys: `name:secret,...` or `@file`; unset means anonymous, and loopback only.
         store_url: Where pictures are kept; unset means a folder below `data_dir`.
+        s3_endpoint: Of a store that is not Amazon's; http:// will do inside a network of one's own.
+        s3_public_endpoint: The same store as clients reach it; signed URLs begin with it.
+        s3_access_key_id, s3_secret_access_key: `@file` as well; unset means what the environment
+            of any S3 client says.
         public_url: Prefix of every URL in an answer; unset means the request's own host.
         models: `id=path` pairs, separated by commas; the path `built-in` is our own model.
         max_queue: Jobs that may wait; one more is refused with 503.
@@ -47,10 +66,16 @@ class Settings(BaseSettings):
         env_prefix="DARKROOM_", env_file=".env", extra="ignore", frozen=True
     )
 
+    redis_password: SecretStr | None = None
     redis_url: str | None = None
     api_keys: SecretStr | None = None
     data_dir: Path = Path(".darkroom")
     store_url: str | None = None
+    s3_endpoint: str | None = None
+    s3_public_endpoint: str | None = None
+    s3_region: str | None = None
+    s3_access_key_id: SecretStr | None = None
+    s3_secret_access_key: SecretStr | None = None
     public_url: str | None = None
     models: str = DEFAULT_MODELS
     default_model: str | None = None
@@ -58,11 +83,42 @@ class Settings(BaseSettings):
     job_lease_s: int = Field(default=15, ge=2)
     drain_s: float = Field(default=20.0, ge=0)
     job_ttl_s: int = Field(default=86_400, ge=60)
-    image_url_ttl_s: int = Field(default=3_600, ge=1)
+    image_url_ttl_s: int = Field(default=3_600, ge=1, le=MAX_URL_TTL_S)
     webhook_secret: SecretStr | None = None
     webhook_allow: str = ""
     webhook_retry_schedule: str = "5,30,120,600,1800,7200,18000,28800,43200"  # 27.7 hours
     log_level: str = "INFO"
+
+    @field_validator(
+        "redis_password",
+        "webhook_secret",
+        "s3_access_key_id",
+        "s3_secret_access_key",
+        mode="before",
+    )
+    @classmethod
+    def secrets_may_lie_in_files(cls, value: object) -> object:
+        """`@file` is what stands in the file, less the white space around it."""
+        if not isinstance(value, str) or not value.startswith("@"):
+            return value
+        try:
+            return Path(value[1:]).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ValueError(f"{value[1:]}: {error.strerror}") from error
+
+    @field_validator("redis_url")
+    @classmethod
+    def redis_url_carries_the_password(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """A password that the URL brings itself is left alone, and so is a socket's path."""
+        password: SecretStr | None = info.data.get("redis_password")
+        if not value or not password:
+            return value
+        parts = urlsplit(value)
+        if parts.password is not None or parts.scheme not in ("redis", "rediss"):
+            return value
+        user, host = parts.username or "", parts.netloc.rpartition("@")[2]
+        secret = quote(password.get_secret_value(), safe="")
+        return parts._replace(netloc=f"{user}:{secret}@{host}").geturl()
 
     @field_validator("log_level")
     @classmethod
@@ -148,6 +204,17 @@ class Settings(BaseSettings):
     @property
     def image_store_url(self) -> str:
         return self.store_url or (self.data_dir.resolve() / "images").as_uri()
+
+    @property
+    def s3(self) -> S3Access:
+        key_id, secret = self.s3_access_key_id, self.s3_secret_access_key
+        return S3Access(
+            endpoint=self.s3_endpoint,
+            public_endpoint=self.s3_public_endpoint,
+            region=self.s3_region,
+            access_key_id=key_id.get_secret_value() if key_id else None,
+            secret_access_key=secret.get_secret_value() if secret else None,
+        )
 
     def connected_to(self, redis_url: str) -> Self:
         """The same settings with the Redis that was found or started."""

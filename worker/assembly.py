@@ -10,7 +10,7 @@ import torch
 from redis import Redis
 
 from app.jobs.catalogue import Catalogue, ModelInfo
-from app.jobs.images import ImageStore
+from app.jobs.images import WRITE_PATIENCE_S, ImageStore
 from app.jobs.queues import JobQueues
 from app.jobs.store import JobStore
 from models.pipeline import LatentDiffusionPipeline
@@ -56,7 +56,7 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
         ),
         store=JobStore(redis, JobQueues(redis), settings.job_ttl_s),
         catalogue=Catalogue(redis),
-        images=ImageStore(settings.image_store_url),
+        images=ImageStore(settings.image_store_url, settings.s3, WRITE_PATIENCE_S),
         engine=EngineThread(load),
         redis=redis,
     )

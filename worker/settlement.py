@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 from redis.exceptions import RedisError
 
-from app.jobs.images import ImageStore
+from app.jobs.images import ImageStore, ImagesUnavailable
 from app.jobs.job import FailureCode, Job
 from app.jobs.store import JobStore, Progress
 from worker.engine_thread import Cancel, Order
@@ -130,7 +130,10 @@ class Settlement:
             job = self._store.get(job_id)
             listed = job is not None and key in {image.key for image in job.images}
             if job is None or (job.status.is_terminal and not listed):
-                self._images.delete([key])
+                try:
+                    self._images.delete([key])
+                except ImagesUnavailable as error:
+                    log.warning("images.left_behind id=%s: %s", job_id, error)
             self._strays.discard((job_id, key))
 
     # -- staying alive, leaving --

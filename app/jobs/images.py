@@ -3,16 +3,29 @@
 Synchronous on purpose: obstore's asynchronous calls can abort the interpreter at exit.
 """
 
+import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore, S3Store, from_url
 
 from app.jobs.spec import GenerationSpec, OutputFormat
+from app.settings import S3Access
 
+ANSWER_TIMEOUT_S = 3.0  # what a client who waits for us can bear
+WRITE_PATIENCE_S = 600.0  # a picture that took minutes to draw is worth as many of waiting
+CONNECT, TRY_TIMEOUT = timedelta(seconds=2), timedelta(seconds=20)
+MAX_BACKOFF = timedelta(seconds=2)
+LIST_CHUNK = 1_000
+DEFAULT_REGION = "us-east-1"  # stores that are not Amazon's want one, and any will do
+MAX_REASON = 300
+CACHE_CONTROL = "private, max-age=86400, immutable"  # nothing else is ever written under a key
+ANYBODY = S3Access()
 KEY = re.compile(r"(?P<job>[0-9a-f]{32})/(?P<index>[0-7])\.(?P<format>png|jpeg|webp)")
 
 
@@ -36,38 +49,109 @@ def content_type(key: str) -> str:
     return f"image/{key.rpartition('.')[2]}"
 
 
-class ImageStore:
-    """Pictures by key, in whatever `url` names (`file:///...`)."""
+class ImagesUnavailable(Exception):
+    """The image store cannot be reached, or does not let us in; says why."""
 
-    def __init__(self, url: str) -> None:
-        self._store = _open(url)
+
+class ImageStore:
+    """Pictures by key, in whatever the URL names: `file:///...` or `s3://bucket/prefix`."""
+
+    def __init__(
+        self, url: str, s3: S3Access = ANYBODY, patience_s: float = ANSWER_TIMEOUT_S
+    ) -> None:
+        """Connects lazily: the store may be away. Writing is then tried again for `patience_s`."""
+        self._store = _open(url, s3, s3.endpoint, ANSWER_TIMEOUT_S)
+        self._writing = _open(url, s3, s3.endpoint, patience_s)
+        public = s3.public_endpoint or s3.endpoint
+        self._signing = _open(url, s3, public, ANSWER_TIMEOUT_S)  # signatures hold for one host
+
+    @property
+    def signs(self) -> bool:
+        """Whether the store itself serves pictures, to who holds a URL signed by us."""
+        return isinstance(self._signing, S3Store)
 
     def put(self, key: str, data: bytes) -> None:
-        """Write one picture; a reader sees all of it or nothing."""
-        attributes = {"Content-Type": content_type(key)}
-        if isinstance(self._store, LocalStore):
-            obstore.put(self._store, key, data)  # a file system keeps no attributes
-        else:
-            obstore.put(self._store, key, data, attributes=cast(Any, attributes))
+        """Write one picture; a reader sees all of it or nothing.
+
+        Raises:
+            ImagesUnavailable: The store is away for longer than our patience.
+        """
+        with _errors_are_ours():
+            if isinstance(self._writing, LocalStore):  # a file system keeps no attributes
+                obstore.put(self._writing, key, data)
+            else:
+                attributes = {"Content-Type": content_type(key), "Cache-Control": CACHE_CONTROL}
+                obstore.put(self._writing, key, data, attributes=cast(Any, attributes))
 
     def get(self, key: str) -> bytes | None:
         """The bytes of one picture, or None."""
-        try:
-            return bytes(obstore.get(self._store, key).bytes())
-        except FileNotFoundError:
-            return None
+        with _errors_are_ours():
+            try:
+                return bytes(obstore.get(self._store, key).bytes())
+            except FileNotFoundError:
+                return None
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove pictures; those that are not there are no error."""
-        for key in keys:
-            try:
-                obstore.delete(self._store, key)
-            except FileNotFoundError:
-                continue
+        with _errors_are_ours():
+            if isinstance(self._store, S3Store):
+                obstore.delete(self._store, list(keys))  # one request for a thousand
+                return
+            for key in keys:
+                with contextlib.suppress(FileNotFoundError):
+                    obstore.delete(self._store, key)
+
+    def older_than(self, moment: datetime) -> Iterator[list[str]]:
+        """Keys of pictures last written before, some at a time; foreign objects are left out."""
+        with _errors_are_ours():
+            for listed in obstore.list(self._store, chunk_size=LIST_CHUNK):
+                keys = [one["path"] for one in listed if one["last_modified"] < moment]
+                yield [key for key in keys if is_image_key(key)]
+
+    def signed_url(self, key: str, ttl_s: int) -> str:
+        """A URL at the store's public endpoint that works for so long (AWS Signature Version 4).
+
+        Only where the store `signs`; nothing is sent for it.
+        """
+        store = cast(S3Store, self._signing)
+        return obstore.sign(store, "GET", key, timedelta(seconds=ttl_s))
 
 
-def _open(url: str) -> ObjectStore:
+def _open(url: str, s3: S3Access, endpoint: str | None, patience_s: float) -> ObjectStore:
     parts = urlsplit(url)
     if parts.scheme == "file":
         return LocalStore(unquote(parts.path), mkdir=True)
-    return from_url(url)
+    if parts.scheme not in ("s3", "s3a"):
+        return from_url(url)
+    chosen = {
+        "endpoint": endpoint,
+        "region": s3.region or (DEFAULT_REGION if endpoint else None),
+        "access_key_id": s3.access_key_id,
+        "secret_access_key": s3.secret_access_key,
+    }
+    config = {name: value for name, value in chosen.items() if value is not None}
+    return from_url(
+        url,
+        config=cast(Any, {**config, "virtual_hosted_style_request": endpoint is None}),
+        client_options={"allow_http": True, "timeout": TRY_TIMEOUT, "connect_timeout": CONNECT},
+        retry_config={
+            "max_retries": 1_000,  # the time decides
+            "retry_timeout": timedelta(seconds=patience_s),
+            "backoff": {
+                "init_backoff": timedelta(seconds=0.1),
+                "max_backoff": MAX_BACKOFF,
+                "base": 2,
+            },
+        },
+    )
+
+
+@contextlib.contextmanager
+def _errors_are_ours() -> Generator[None]:
+    """A store that is away has one name here, whichever store it is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (BaseError, OSError) as error:
+        raise ImagesUnavailable(str(error).partition("\n")[0][:MAX_REASON]) from error

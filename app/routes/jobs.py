@@ -103,8 +103,11 @@ def cancel(job_id: str, services: Service, owner: Owner, links: RequestLinks) ->
 def erase(job_id: str, services: Service, owner: Owner) -> None:
     """Forget the job, its events and its pictures."""
     job = intake.find_job(services, job_id, owner)
+    keys = image_keys(job.id, job.spec)
+    services.images.delete(keys)  # first: a store that is away refuses, and can be asked again
     services.store.erase(job)
-    services.images.delete(image_keys(job.id, job.spec))
+    if not job.status.is_terminal:
+        services.images.delete(keys)
 
 
 def _idempotency(key: str | None, submission: Submission) -> IdempotencyKey | None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from app.jobs.job import Job
 from app.jobs.webhook import Webhook, WebhookEvent
-from app.links import ImageSigner, Links
+from app.links import Links, UrlSigner
 from app.schemas import JobView
 
 
@@ -77,7 +77,7 @@ class Delivery(BaseModel, frozen=True):
             next_at=_time(fields["next_at"]) if "next_at" in fields else None,
         )
 
-    def body(self, signer: ImageSigner) -> bytes:
+    def body(self, signer: UrlSigner) -> bytes:
         """The message. Its URLs are made now, so that those of a late try still work."""
         view = JobView.of(self.job, Links(self.webhook.base_url, signer))
         message = {

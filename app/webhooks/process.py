@@ -9,7 +9,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from app.jobs.connection import connect
-from app.links import ImageSigner
+from app.jobs.images import ImageStore
+from app.links import ImageSigner, url_signer
 from app.settings import Settings
 from app.webhooks.guard import Guard
 from app.webhooks.ledger import Ledger
@@ -41,11 +42,12 @@ async def send(settings: Settings, redis_url: str) -> None:
 def assemble(settings: Settings, redis: Redis, signing_keys: list[bytes]) -> Sender:
     """A sender for these settings. SSL_CERT_FILE may name authorities of one's own."""
     guard = Guard(settings.webhook_networks, settings.webhook_hosts)
+    images = ImageStore(settings.image_store_url, settings.s3)
     network = GuardedNetwork(guard, system_resolver())
     return Sender(
         ledger=Ledger(redis),
         poster=Poster(network, httpx.create_ssl_context()),
-        signer=ImageSigner(redis, settings.image_url_ttl_s),
+        signer=url_signer(images, ImageSigner(redis, settings.image_url_ttl_s)),
         signing_keys=signing_keys,
         waits_s=settings.webhook_waits_s,
     )

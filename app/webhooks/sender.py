@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from redis.exceptions import RedisError
 
-from app.links import ImageSigner
+from app.links import UrlSigner
 from app.webhooks.delivery import Attempt, DeliveryState
 from app.webhooks.ledger import Claim, Ledger
 from app.webhooks.post import TOTAL_TIMEOUT_S, Outcome, Poster
@@ -38,7 +38,7 @@ class Sender:
 
     ledger: Ledger
     poster: Poster
-    signer: ImageSigner
+    signer: UrlSigner
     signing_keys: Sequence[bytes]
     waits_s: Sequence[float]
     lease_s: int = LEASE_S

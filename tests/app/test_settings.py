@@ -44,6 +44,8 @@ def test_the_environment_wins_over_the_file(
         ("JOB_LEASE_S", "1"),
         ("JOB_TTL_S", "59"),
         ("IMAGE_URL_TTL_S", "0"),
+        ("IMAGE_URL_TTL_S", "604800"),
+        ("REDIS_PASSWORD", "@nowhere"),
         ("LOG_LEVEL", "LOUD"),
         ("WEBHOOK_SECRET", "secret"),
         ("WEBHOOK_SECRET", "whsec_c2hvcnQ="),
@@ -119,3 +121,29 @@ def test_a_delivery_is_kept_as_long_as_its_job_and_its_tries() -> None:
     assert short.delivery_ttl_s == 100_000
     assert Settings(webhook_retry_schedule="1000000").delivery_ttl_s > 1_000_000
     assert Settings(webhook_retry_schedule="").webhook_waits_s == []
+
+
+def test_secrets_may_lie_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "password").write_text("p@ss/word\n")
+    monkeypatch.setenv("DARKROOM_REDIS_URL", "redis://store:6379/0")
+    monkeypatch.setenv("DARKROOM_REDIS_PASSWORD", "@password")
+    monkeypatch.setenv("DARKROOM_S3_SECRET_ACCESS_KEY", f"@{tmp_path}/password")
+
+    settings = Settings()
+
+    assert settings.redis_url == "redis://:p%40ss%2Fword@store:6379/0"
+    assert settings.s3.secret_access_key == "p@ss/word"
+    assert "p@ss" not in repr(settings.s3)
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("rediss://me@store/0", "rediss://me:secret@store/0"),
+        ("redis://:own@store", "redis://:own@store"),
+        ("unix:///run/valkey.sock", "unix:///run/valkey.sock"),
+    ],
+)
+def test_a_url_keeps_the_password_it_has(url: str, wanted: str) -> None:
+    assert Settings(redis_url=url, redis_password=SecretStr("secret")).redis_url == wanted
