@@ -43,6 +43,7 @@ bench: .venv/.dev
 	$(BIN)/python -m tests.bench.overhead
 	$(BIN)/python -m tests.bench.status_rate
 	$(BIN)/python -m tests.bench.fairness
+	$(BIN)/python -m tests.bench.previews
 
 .venv/.run: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv

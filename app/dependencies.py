@@ -13,6 +13,7 @@ from app.jobs.catalogue import Catalogue
 from app.jobs.connection import connect, connect_async
 from app.jobs.events import EventFeed
 from app.jobs.images import ImageStore
+from app.jobs.previews import Previews
 from app.jobs.queues import JobQueues
 from app.jobs.store import JobStore
 from app.links import ImageSigner, Links, UrlSigner, url_signer
@@ -34,6 +35,7 @@ class Services:
     store: JobStore
     catalogue: Catalogue
     images: ImageStore
+    previews: Previews
     feed: EventFeed
     signer: ImageSigner
     url_signer: UrlSigner
@@ -58,6 +60,7 @@ class Services:
             store=JobStore(redis, queues, settings.job_ttl_s),
             catalogue=Catalogue(redis),
             images=images,
+            previews=Previews(redis),
             feed=EventFeed(stream_redis),
             signer=signer,
             url_signer=url_signer(images, signer),

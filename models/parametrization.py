@@ -4,7 +4,9 @@ Letters as in the papers: x_t = alpha_t * x0 + sigma_t * noise, with alpha_t^2 +
 Knows nothing of networks, samplers or data.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers import DDIMScheduler
@@ -47,12 +49,27 @@ class Parametrization:
         Raises:
             ValueError: the prediction type is none of `PREDICTION_TYPES`.
         """
-        if config.prediction_type not in PREDICTION_TYPES:
-            raise ValueError(f"unknown prediction_type {config.prediction_type!r}")
-        scheduler = DDIMScheduler.from_config(scheduler_config(config))
+        return cls.of_schedule(scheduler_config(config), config.snr_gamma, device)
+
+    @classmethod
+    def of_schedule(
+        cls,
+        schedule: Mapping[str, Any],
+        snr_gamma: float = 5.0,
+        device: str | torch.device = "cpu",
+    ) -> "Parametrization":
+        """The same from a checkpoint's `scheduler_config.json`.
+
+        Raises:
+            ValueError: the prediction type is none of `PREDICTION_TYPES`.
+        """
+        scheduler: Any = DDIMScheduler.from_config(dict(schedule))
+        prediction_type = scheduler.config.prediction_type
+        if prediction_type not in PREDICTION_TYPES:
+            raise ValueError(f"unknown prediction_type {prediction_type!r}")
         squared = scheduler.alphas_cumprod.double().to(device)
         alphas, sigmas = squared.sqrt().float(), (1 - squared).sqrt().float()
-        return cls(config.prediction_type, alphas, sigmas, config.snr_gamma)
+        return cls(prediction_type, alphas, sigmas, snr_gamma)
 
     def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """x_t of Ho et al. (2020), equation 4."""

@@ -5,6 +5,7 @@ and one checkpoint. Knows nothing of jobs, batches of strangers or image files.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models import families, schedulers
+from models import families, previews, schedulers
 from models.families import Conditions, Family, Row
 from models.schedulers import Scheduler
 
@@ -127,6 +128,25 @@ class LatentDiffusionPipeline:
         picture = self.family.decode(latents)[0].float()
         levels = (picture / 2 + 0.5).clamp(0, 1).mul(255).round()
         return levels.to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
+
+    @torch.inference_mode()
+    def preview(self, scaled: Tensor, noise_pred: Tensor, timestep: Tensor) -> Pixels:
+        """A small picture of where an unfinished run is heading, far cheaper than to decode it.
+
+        `scaled`, `[1, C, h, w]`, is what the U-Net saw at `timestep`, `noise_pred` what it said.
+        The first call fits the map.
+        """
+        x0 = self._implied_x0(noise_pred.float(), scaled.float(), timestep)
+        return self._preview_map(x0)
+
+    @cached_property
+    def _preview_map(self) -> previews.PreviewMap:
+        like = torch.empty(0, device=self.family.device, dtype=self.family.dtype)
+        return previews.fit(self.family.decode, like, self.family.latent_channels)
+
+    @cached_property
+    def _implied_x0(self) -> previews.ImpliedX0:
+        return previews.ImpliedX0.of(self.family.scheduler_config, self.family.device)
 
     def __call__(self, prompt: str, **options: Any) -> Pixels:
         """The picture of one prompt; the options are those of `denoise`."""

@@ -16,7 +16,7 @@ from worker.batcher import Batcher
 from worker.claim import WEIGHTS, Claim
 from worker.cost import FREE, CostCurve
 from worker.generation import Generation
-from worker.report import Failure, Finished, FinishedImage, Progress, Report, Stats
+from worker.report import Failure, Finished, FinishedImage, PreviewImage, Progress, Report, Stats
 
 __all__ = [
     "Engine", "Failure", "Finished", "FinishedImage", "NonFiniteLatents", "Progress", "Report",
@@ -56,6 +56,7 @@ class Engine:
         self._pipeline = pipeline
         self._batcher = Batcher[Generation](max_batch_size, costs)
         self._jobs: dict[str, _Job] = {}
+        self._to_preview: set[str] = set()
         self.stats = Stats()
 
     def __len__(self) -> int:
@@ -106,8 +107,14 @@ class Engine:
     def cancel(self, job_id: str) -> None:
         """Drop a job and free its places at once; a job that is not inside is no error."""
         job = self._jobs.pop(job_id, None)
+        self._to_preview.discard(job_id)
         for generation in job.generations if job else ():
             self._batcher.remove(generation)
+
+    def preview(self, job_id: str) -> None:
+        """The next report that moves the job on is to show once where its images are heading."""
+        if job_id in self._jobs:
+            self._to_preview.add(job_id)
 
     @torch.inference_mode()
     def step(self) -> Report:
@@ -119,10 +126,14 @@ class Engine:
         batch = self._batcher.next_batch()
         images: list[FinishedImage] = []
         failed: dict[str, Exception] = {}
+        previews: list[PreviewImage] = []
         for generation, predictions in self._predict(batch, failed):
             if generation.job_id in failed:
                 continue
             try:
+                if generation.job_id in self._to_preview:
+                    pixels = generation.preview(predictions)
+                    previews.append(PreviewImage(generation.job_id, generation.index, pixels))
                 generation.advance(predictions)
                 if generation.is_done:
                     images.append(self._finish(generation))
@@ -132,11 +143,13 @@ class Engine:
                 failed[generation.job_id] = error
         for job_id in failed:
             self.cancel(job_id)
+        self._to_preview -= {generation.job_id for generation in batch}
         return Report(
             progress=self._progress(batch),
             images=tuple(images),
             finished=self._settle(),
             failed=tuple(Failure(job_id, error) for job_id, error in failed.items()),
+            previews=tuple(previews),
         )
 
     def _predict(

@@ -33,6 +33,13 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """Show once what this job is becoming."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """End after the current step; jobs inside are dropped."""
 
@@ -70,7 +77,7 @@ class Dead:
     error: Exception
 
 
-Order = Admit | Cancel | Quit
+Order = Admit | Cancel | Preview | Quit
 Event = Ready | Warned | Stepped | Rejected | Dead
 
 
@@ -78,7 +85,7 @@ class EngineThread(Thread):
     """Builds an engine and steps it for as long as jobs are inside.
 
     Attributes:
-        inbox: `Admit`, `Cancel` and `Quit`, obeyed between two steps.
+        inbox: `Admit`, `Cancel`, `Preview` and `Quit`, obeyed between two steps.
         outbox: `Ready` or `Dead` first, then one `Stepped` a step; `get(timeout=…)` to wait.
         last_step: `time.monotonic()` of the last sign of life, for a watchdog.
         busy: whether jobs are inside; an idle engine shows no signs of life.
@@ -119,6 +126,8 @@ class EngineThread(Thread):
                     return False
                 case Cancel(job_id):
                     engine.cancel(job_id)
+                case Preview(job_id):
+                    engine.preview(job_id)
                 case Admit():
                     self._admit(engine, order)
             self.busy = len(engine) > 0

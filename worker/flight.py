@@ -9,6 +9,7 @@ from app.jobs.job import FailureCode, Job, StoredImage
 from worker.rq_bookkeeping import Running
 
 PROGRESS_EVERY_S = 0.2  # the contract's five a second
+PREVIEW_EVERY_S = 0.5
 
 
 class Ending(StrEnum):
@@ -54,6 +55,7 @@ class Flight:
         step: Progress that was published last.
         next_step: Progress that waits to be published.
         engine_s: Set once the engine is done with the job.
+        previews: Data URLs by the image's index, until they are handed on.
         outcome: Set once, for every ending but success.
     """
 
@@ -67,6 +69,8 @@ class Flight:
     next_step: int = 0
     told_at: float = 0.0
     engine_s: float | None = None
+    previews: dict[int, str] = field(default_factory=dict[int, str])
+    asked_at: float = 0.0
     outcome: Outcome | None = None
 
     def __post_init__(self) -> None:
@@ -98,3 +102,8 @@ class Flight:
             return False
         is_last = self.next_step == self.job.total_steps
         return is_last or at - self.told_at >= PROGRESS_EVERY_S
+
+    def takes_preview(self, at: float) -> bool:
+        """Whether one may be asked for now; the last step brings the picture itself."""
+        is_last = self.next_step == self.job.total_steps
+        return not is_last and at - self.asked_at >= PREVIEW_EVERY_S

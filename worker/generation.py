@@ -12,7 +12,7 @@ from torch import Tensor
 from app.jobs.spec import GenerationSpec
 from models import schedulers
 from models.families import Conditions, Row
-from models.pipeline import LatentDiffusionPipeline
+from models.pipeline import LatentDiffusionPipeline, Pixels
 from worker.claim import Claim
 
 
@@ -82,12 +82,21 @@ class Generation:
 
     def advance(self, predictions: list[Tensor]) -> None:
         """Take the predictions `[1, C, h, w]` of `rows()` and go one evaluation further."""
-        noise_pred = predictions[-1]
-        if len(predictions) == 2:
-            negative = predictions[0]
-            noise_pred = negative + self._guidance_scale * (noise_pred - negative)
+        noise_pred = self._guided(predictions)
         self.latents = self._pipeline.step(
             self._scheduler, noise_pred, self.timestep, self.latents, self._random
         )
         self.step_index += 1
         self.claim.work_left -= self.num_rows * self.size
+
+    def preview(self, predictions: list[Tensor]) -> Pixels:
+        """A small picture of where the predictions of `rows()` point; before `advance`."""
+        scaled = schedulers.scale_model_input(self._scheduler, self.latents, self.timestep)
+        return self._pipeline.preview(scaled, self._guided(predictions), self.timestep)
+
+    def _guided(self, predictions: list[Tensor]) -> Tensor:
+        noise_pred = predictions[-1]
+        if len(predictions) == 2:
+            negative = predictions[0]
+            noise_pred = negative + self._guidance_scale * (noise_pred - negative)
+        return noise_pred

@@ -10,7 +10,7 @@ from app.jobs.images import ImageStore
 from app.jobs.job import FailureCode
 from worker.engine_thread import Dead, EngineThread, Event, Ready, Rejected, Stepped, Warned
 from worker.flight import CANCELED, Ending, Outcome
-from worker.output import NotStored, Output, Stored
+from worker.output import NotStored, Output, Previewed, Stored
 from worker.pace import Pace
 from worker.report import Report
 from worker.settlement import Settlement
@@ -23,6 +23,9 @@ class StopRequested:
     """Somebody wants this job to end."""
 
     job_id: str
+
+
+Said = Event | Stored | NotStored | Previewed | StopRequested
 
 
 class EngineStalled(RuntimeError):
@@ -38,7 +41,7 @@ class Hearing:
         self._engine = engine
         self._settlement = settlement
         self._stall_s = stall_s
-        self._events = cast(SimpleQueue[Event | Stored | NotStored | StopRequested], engine.outbox)
+        self._events = cast(SimpleQueue[Said], engine.outbox)
         self._output = Output(images, self._events.put)
         self.pace = Pace()
         self.is_ready = False
@@ -79,7 +82,7 @@ class Hearing:
                     flight.warnings = warnings
             case Rejected(lease, error):
                 self._fail(lease, error)
-            case Stored() | NotStored():
+            case Stored() | NotStored() | Previewed():
                 self._hear_output(event)
             case StopRequested(job_id):
                 self._stop(job_id)
@@ -98,6 +101,8 @@ class Hearing:
             flight = flights.get(image.job_id)
             if flight is not None and flight.outcome is None:
                 self._output.store(flight.job, flight.lease, image)
+        for preview in report.previews:
+            self._output.preview(preview)
         for finished in report.finished:
             if flight := flights.get(finished.job_id):
                 flight.engine_s = finished.engine_s
@@ -105,10 +110,14 @@ class Hearing:
             self._fail(failure.job_id, failure.error)
         self.pace.count(len(report.images))
 
-    def _hear_output(self, event: Stored | NotStored) -> None:
+    def _hear_output(self, event: Stored | NotStored | Previewed) -> None:
+        flight = self._settlement.flights.get(event.lease)
         if isinstance(event, NotStored):
             self._fail(event.lease, event.error)
-        elif flight := self._settlement.flights.get(event.lease):
+        elif isinstance(event, Previewed):
+            if flight:
+                flight.previews[event.index] = event.data_url
+        elif flight:
             flight.unpublished.append(event.image)
         else:
             self._settlement.stray(event.job_id, event.image.key)

@@ -1,6 +1,8 @@
 """Finished pixels to stored pictures, on a few threads, so that no step waits for a file."""
 
+import base64
 import hashlib
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +15,11 @@ from PIL import Image
 from app.jobs.images import ImageStore, image_key
 from app.jobs.job import Job, StoredImage
 from app.jobs.spec import OutputFormat
-from worker.report import FinishedImage
+from worker.report import FinishedImage, PreviewImage
+
+log = logging.getLogger(__name__)
+
+PREVIEW_SIDE, PREVIEW_QUALITY = 256, 70
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +40,23 @@ class NotStored:
     error: Exception
 
 
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """What image `index` of the lease's job is becoming, as a data URL."""
+
+    lease: str
+    index: int
+    data_url: str
+
+
 class Output:
     """Encodes and stores pictures; each ends as one `Stored` or `NotStored` handed to `done`."""
 
     def __init__(
-        self, images: ImageStore, done: Callable[[Stored | NotStored], None], threads: int = 2
+        self,
+        images: ImageStore,
+        done: Callable[[Stored | NotStored | Previewed], None],
+        threads: int = 2,
     ) -> None:
         self._images = images
         self._done = done
@@ -48,6 +66,10 @@ class Output:
     def store(self, job: Job, lease: str, finished: FinishedImage) -> None:
         """Begin to store one picture of the job; returns at once."""
         self._pool.submit(self._store, job, lease, finished)
+
+    def preview(self, preview: PreviewImage) -> None:
+        """Begin to encode one preview; returns at once."""
+        self._pool.submit(self._preview, preview)
 
     def close(self) -> None:
         """Wait for what was begun."""
@@ -74,6 +96,20 @@ class Output:
             self._done(NotStored(job.id, lease, error))
         else:
             self._done(Stored(job.id, lease, image))
+
+    def _preview(self, preview: PreviewImage) -> None:
+        try:
+            self._done(Previewed(preview.job_id, preview.index, data_url(preview.pixels)))
+        except Exception:  # the picture itself does not depend on it
+            log.exception("preview.not_encoded id=%s", preview.job_id)
+
+
+def data_url(pixels: NDArray[np.uint8]) -> str:
+    """Pixels `[height, width, 3]` as a small WebP, 256 pixels at the longer side at most."""
+    picture, buffer = Image.fromarray(pixels), BytesIO()
+    picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    picture.save(buffer, format="webp", quality=PREVIEW_QUALITY)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def encode(pixels: NDArray[np.uint8], output_format: OutputFormat, quality: int) -> bytes:

@@ -25,6 +25,15 @@ class FinishedImage:
     pixels: NDArray[np.uint8]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PreviewImage:
+    """What image `index` of a job is going to be: small pixels `[height, width, 3]`."""
+
+    job_id: str
+    index: int
+    pixels: NDArray[np.uint8]
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A job whose last image is in; `engine_s` is the time from its admission to here."""
@@ -49,6 +58,7 @@ class Report:
     images: tuple[FinishedImage, ...] = ()
     finished: tuple[Finished, ...] = ()
     failed: tuple[Failure, ...] = ()
+    previews: tuple[PreviewImage, ...] = ()
 
 
 @dataclass(slots=True)

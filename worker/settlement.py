@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from app.jobs.images import ImageStore, ImagesUnavailable
 from app.jobs.job import FailureCode, Job
 from app.jobs.store import JobStore, Progress
-from worker.engine_thread import Cancel, Order
+from worker.engine_thread import Cancel, Order, Preview
 from worker.flight import CANCELED, OVERDUE, Ending, Flight, Outcome, is_overdue
 from worker.rq_bookkeeping import RqBookkeeping, Running
 
@@ -41,7 +41,10 @@ class Settlement:
     # -- going well --
 
     def publish(self, at: float) -> None:
-        """Write what has happened since the last round: pictures one by one, progress together."""
+        """Write what has happened since the last round: pictures one by one, progress together.
+
+        Whoever writes progress hears who wishes for previews, and asks the engine for them.
+        """
         for flight in list(self.flights.values()):
             if flight.warnings and flight.is_started:
                 self._store.warned(flight.job.id, flight.lease, flight.warnings)
@@ -49,13 +52,16 @@ class Settlement:
             self._publish_images(flight)
         moved = [flight for flight in self.flights.values() if flight.takes_progress(at)]
         updates = [
-            Progress(flight.job.id, flight.lease, flight.next_step, flight.job.total_steps)
+            Progress(flight.job.id, flight.lease, flight.next_step, flight.job.total_steps,
+                     flight.previews)
             for flight in moved
-        ]
-        if updates:
-            self._store.progressed(updates)
+        ]  # fmt: skip
+        watched = self._store.progressed(updates) if updates else set[str]()
         for flight in moved:
-            flight.step, flight.told_at = flight.next_step, at
+            flight.step, flight.told_at, flight.previews = flight.next_step, at, {}
+            if flight.job.id in watched and flight.takes_preview(at):
+                flight.asked_at = at
+                self._orders.put(Preview(flight.lease))
 
     def _publish_images(self, flight: Flight) -> None:
         while flight.unpublished and flight.outcome is None:

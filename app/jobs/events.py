@@ -18,11 +18,13 @@ from redis.exceptions import RedisError
 from app.jobs import keys
 from app.jobs.connection import STREAM_BLOCK_S
 from app.jobs.job import JobEvent
+from app.jobs.previews import read
 
 log = logging.getLogger(__name__)
 
 BEGINNING = "0-0"
 RETRY_S = 0.3
+WISH_EVERY_S = keys.PREVIEW_TTL_S / 3
 
 Answer = TypeVar("Answer")
 Entry = tuple[bytes, dict[bytes, bytes]]
@@ -45,15 +47,23 @@ class EventFeed:
         self._is_closing = False
 
     async def follow(
-        self, job_id: str, after: str = BEGINNING, quiet_s: float = 60.0
+        self,
+        job_id: str,
+        after: str = BEGINNING,
+        quiet_s: float = 60.0,
+        *,
+        previews: bool = False,
     ) -> AsyncGenerator[JobEvent | None]:
         """Every event after the id `after`, until a terminal one; None each `quiet_s` of silence.
 
         Watches first and reads the past second, so that no event falls between; what comes twice
-        is dropped by its id.
+        is dropped by its id. With `previews`, the worker draws some while this is iterated.
         """
         last = position(after)
-        async with self._watching(job_id) as queue:
+        async with contextlib.AsyncExitStack() as stack:
+            queue = await stack.enter_async_context(self._watching(job_id))
+            if previews:
+                await stack.enter_async_context(self._wishing(job_id, queue))
             for event in await self.past(job_id, after):
                 last = position(event.id)
                 yield event
@@ -64,6 +74,9 @@ class EventFeed:
                     event = await asyncio.wait_for(queue.get(), quiet_s)
                 except TimeoutError:
                     yield None
+                    continue
+                if event.is_preview:
+                    yield event
                     continue
                 if position(event.id) <= last:
                     continue
@@ -123,10 +136,34 @@ class EventFeed:
             await _insist(self._ring)
             yield queue
         finally:
-            self._watchers[name].discard(queue)
-            if not self._watchers[name]:
-                del self._watchers[name]
-                self._positions.pop(name, None)
+            self._leave(name, queue)
+
+    def _leave(self, name: str, queue: asyncio.Queue[JobEvent]) -> None:
+        self._watchers[name].discard(queue)
+        if not self._watchers[name]:
+            del self._watchers[name]
+            self._positions.pop(name, None)
+
+    @contextlib.asynccontextmanager
+    async def _wishing(self, job_id: str, queue: asyncio.Queue[JobEvent]) -> AsyncGenerator[None]:
+        """Have previews drawn and put into the queue; their stream holds a few, all of now."""
+        name = keys.previews(job_id)
+        self._positions.setdefault(name, BEGINNING)
+        self._watchers.setdefault(name, set()).add(queue)
+        wishing = asyncio.create_task(self._keep_wishing(job_id))
+        try:
+            await _insist(self._ring)
+            yield
+        finally:
+            wishing.cancel()
+            self._leave(name, queue)
+
+    async def _keep_wishing(self, job_id: str) -> None:
+        while True:
+            await _insist(
+                lambda: self._redis.set(keys.preview_wish(job_id), 1, ex=keys.PREVIEW_TTL_S)
+            )
+            await asyncio.sleep(WISH_EVERY_S)
 
     async def _ring(self) -> None:
         await self._redis.xadd(self._wake, {"watch": 1}, maxlen=1)
@@ -151,6 +188,8 @@ async def _insist(ask: Callable[[], Awaitable[Answer]]) -> Answer:
 
 def _event(entry: Entry) -> JobEvent:
     event_id, fields = entry
+    if fields[b"type"] == b"preview":
+        return JobEvent(id="", type="preview", data=read(fields))
     return JobEvent(
         id=event_id.decode(), type=fields[b"type"].decode(), data=json.loads(fields[b"data"])
     )

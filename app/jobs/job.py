@@ -128,6 +128,11 @@ class JobEvent(BaseModel, frozen=True):
     data: dict[str, Any]
 
     @property
+    def is_preview(self) -> bool:
+        """Of the moment only: it has no id, no place in the history, and is never sent again."""
+        return not self.id
+
+    @property
     def is_terminal(self) -> bool:
         return self.type in TERMINAL_TYPES
 

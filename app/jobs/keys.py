@@ -3,6 +3,7 @@
 PREFIX = "darkroom"
 
 IDEMPOTENCY_TTL_S = 86_400  # the contract's promise: a repeat within a day is the same job
+PREVIEW_TTL_S = 10  # of a wish and of previews; a watcher repeats the wish while it looks
 EVENTS_MAXLEN = 512  # 150 steps of 8 images at five events a second stay below it
 
 CATALOGUE = f"{PREFIX}:models"  # hash: model id -> card; kept, so that an idle service can answer
@@ -27,6 +28,16 @@ def record(job_id: str) -> str:
 def events(job_id: str) -> str:
     """Stream: what happened to the job, in order. Expires with the record."""
     return f"{RECORDS}:{job_id}:events"
+
+
+def preview_wish(job_id: str) -> str:
+    """There while somebody looks at the job's previews. Expires by itself when they have left."""
+    return f"{PREFIX}:job:{job_id}:watched"
+
+
+def previews(job_id: str) -> str:
+    """Stream: the newest preview of each image. Lives for seconds, beside the job's history."""
+    return f"{PREFIX}:job:{job_id}:previews"
 
 
 def delivery(delivery_id: str) -> str:

@@ -6,8 +6,8 @@ which has lost its lease is therefore never seen.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, cast
@@ -17,6 +17,7 @@ from redis.client import Pipeline
 
 from app.jobs import keys
 from app.jobs.job import FailureCode, Job, JobStatus, StoredImage, now
+from app.jobs.previews import Previews
 from app.jobs.queues import JobQueues
 from app.jobs.webhook import WebhookEvent, delivery_id
 
@@ -28,12 +29,13 @@ PAGE = 200  # ids read at once while a listing looks for jobs of one status
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is: denoising steps done, of how many."""
+    """How far a job is: denoising steps done, of how many; previews by the image's index."""
 
     job_id: str
     lease: str
     step: int
     total_steps: int
+    previews: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
 class JobStore:
@@ -42,6 +44,7 @@ class JobStore:
     def __init__(self, redis: Redis, queues: JobQueues, job_ttl_s: int) -> None:
         self._redis = redis
         self._queues = queues
+        self._previews = Previews(redis)
         self._job_ttl_s = job_ttl_s
         script = files("app.jobs").joinpath("transition.lua").read_text()
         self._transition = redis.register_script(script)
@@ -101,7 +104,7 @@ class JobStore:
             self._queues.stop(job.id)
         self._queues.withdraw(job)
         with self._redis.pipeline() as pipe:
-            pipe.delete(keys.record(job.id), keys.events(job.id))
+            pipe.delete(keys.record(job.id), keys.events(job.id), keys.previews(job.id))
             pipe.delete(*(keys.delivery(delivery_id(job.id, event)) for event in WebhookEvent))
             pipe.zrem(keys.owned(job.owner), job.id)
             pipe.zrem(keys.DEADLINES, job.id)
@@ -120,8 +123,12 @@ class JobStore:
         """Say what of the wish is not heeded; shown with the job, no event of its own."""
         return self._change(job_id, PROCESSING, lease, "", {"warnings": json.dumps(warnings)})
 
-    def progressed(self, updates: Iterable[Progress]) -> None:
-        """Publish the progress of many jobs in one round trip."""
+    def progressed(self, updates: Iterable[Progress]) -> set[str]:
+        """Publish the progress of many jobs in one round trip.
+
+        Returns the ids of those whose previews somebody wishes to see.
+        """
+        updates = list(updates)
         with self._redis.pipeline(transaction=False) as pipe:
             for update in updates:
                 data = {
@@ -138,7 +145,10 @@ class JobStore:
                     data=json.dumps(data),
                     pipe=pipe,
                 )
-            pipe.execute()
+            for update in updates:
+                self._previews.publish(update.job_id, update.lease, update.previews, pipe)
+            watched = pipe.execute()[len(updates) :]
+        return {update.job_id for update, wish in zip(updates, watched, strict=True) if wish}
 
     def image_stored(self, job_id: str, lease: str, image: StoredImage) -> bool:
         """Add one finished picture, which lies in the image store already."""

@@ -30,20 +30,28 @@ async def events(
     services: Service,
     owner: Owner,
     links: RequestLinks,
+    previews: bool = False,
     last_event_id: Annotated[str, Header(pattern=r"^\d{1,18}-\d{1,18}$")] = BEGINNING,
 ) -> StreamingResponse:
-    """Every event after `Last-Event-ID`, each once and in order, until the job has ended."""
+    """Every event after `Last-Event-ID`, each once and in order, until the job has ended.
+
+    With `previews=true` also small pictures of what is being drawn, at most two a second of each
+    image. They have no id: a resumed stream goes on with new ones.
+    """
     job = await run_in_threadpool(intake.find_job, services, job_id, owner)
-    stream = _stream(services, job, links, last_event_id)
+    stream = _stream(services, job, links, last_event_id, previews)
     return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
 
 
-async def _stream(services: Services, job: Job, links: Links, after: str) -> AsyncIterator[str]:
+async def _stream(
+    services: Services, job: Job, links: Links, after: str, previews: bool
+) -> AsyncIterator[str]:
     if job.status.is_terminal:  # the stream is complete: nothing to wait for
         for event in await services.feed.past(job.id, after):
             yield render(event, links)
         return
-    async with contextlib.aclosing(services.feed.follow(job.id, after, QUIET_S)) as events:
+    following = services.feed.follow(job.id, after, QUIET_S, previews=previews)
+    async with contextlib.aclosing(following) as events:
         async for event in events:
             yield render(event, links) if event else KEEP_ALIVE
             if event is None and await run_in_threadpool(_is_erased, services, job.id):
@@ -60,7 +68,8 @@ def _is_erased(services: Services, job_id: str) -> bool:
 def render(event: JobEvent, links: Links) -> str:
     """One event in the wire's form; its id is the Redis stream's, so `Last-Event-ID` resumes."""
     body = json.dumps(_body(event, links), separators=(",", ":"))
-    return f"id: {event.id}\nevent: {event.type}\ndata: {body}\n\n"
+    resume = "" if event.is_preview else f"id: {event.id}\n"
+    return f"{resume}event: {event.type}\ndata: {body}\n\n"
 
 
 def _body(event: JobEvent, links: Links) -> dict[str, Any]:
