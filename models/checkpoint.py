@@ -23,6 +23,7 @@ from models.card import (
     sha256_of,
     write_card,
 )
+from models.patch_autoencoder import PatchAutoencoder
 from models.schedulers import FLOW_SCHEDULERS, SCHEDULERS
 
 __all__ = ["CheckpointError", "Components", "ModelCard", "load", "read_card", "save"]
@@ -33,6 +34,7 @@ NETWORKS: Mapping[str, type] = {
     kind.__name__: kind
     for kind in (
         AutoencoderKL,
+        PatchAutoencoder,
         UNet2DConditionModel,
         diffusers.SD3Transformer2DModel,
         diffusers.FluxTransformer2DModel,
@@ -98,7 +100,7 @@ def save(
     path: str | Path,
     card: ModelCard,
     unet: UNet2DConditionModel,
-    vae: AutoencoderKL,
+    vae: AutoencoderKL | PatchAutoencoder,
     scheduler: DDIMScheduler,
 ) -> ModelCard:
     """Write a checkpoint folder; the card's `files` are the hashes of what was written."""

@@ -23,6 +23,21 @@ class AutoencoderConfig:
 
 
 @dataclass(frozen=True)
+class PatchConfig:
+    """Shape of the PatchAutoencoder: principal components of patches, a decoder that mends."""
+
+    latent_channels: int = 64
+    patch_size: int = 16
+    decoder_channels: int = 64
+    decoder_blocks: int = 3
+
+    @property
+    def factor(self) -> int:
+        """Pixels along one side of a latent."""
+        return self.patch_size
+
+
+@dataclass(frozen=True)
 class UNetConfig:
     """Shape of the UNet2DConditionModel; which levels attend to the text is said by level."""
 
@@ -59,7 +74,7 @@ class ModelConfig:
 
     size: str
     native_size: int = 64
-    autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    autoencoder: AutoencoderConfig | PatchConfig = field(default_factory=AutoencoderConfig)
     unet: UNetConfig = field(default_factory=UNetConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
 
@@ -90,15 +105,11 @@ SIZES = {
             unet=UNetConfig((64, 64)),
         ),
         ModelConfig("tiny"),
-        ModelConfig(
-            "small",
-            autoencoder=AutoencoderConfig(12, (64, 128, 192, 256), 2, 8),
-            unet=UNetConfig((256, 512), (True, True), 2),
-        ),
+        ModelConfig("small", native_size=128, autoencoder=PatchConfig()),
         ModelConfig(
             "base",
-            native_size=128,
-            autoencoder=AutoencoderConfig(8, (96, 192, 384), 2),
+            native_size=256,
+            autoencoder=AutoencoderConfig(8, (64, 128, 256, 256), 2, 8),
             unet=UNetConfig((256, 512, 768), (False, True, True), 2),
         ),
     )

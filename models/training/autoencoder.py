@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.autoencoder import build_autoencoder, decode, encode, set_scaling
+from models.autoencoder import Autoencoder, build_autoencoder, decode, encode, set_scaling
 from models.config import ModelConfig
 from models.training.colours import COLOURS, jittered, on_background
 from models.training.data import TrainingSet
@@ -131,7 +131,7 @@ def measure_scaling(vae: AutoencoderKL, data: TrainingSet, recipe: Recipe) -> No
     set_scaling(vae, torch.cat([encode(vae, batch) for batch in pixels.to(vae.device).split(64)]))
 
 
-def psnr(vae: AutoencoderKL, data: TrainingSet) -> float:
+def psnr(vae: Autoencoder, data: TrainingSet) -> float:
     """Mean peak signal-to-noise ratio in dB over pictures on white, pixel range [0, 1]."""
     values = []
     for start in range(0, len(data.masters), 64):

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.autoencoder import encode, load_autoencoder
+from models.config import ModelConfig, PatchConfig
+from models.training import patches
+from models.training.autoencoder import picture_batch, reconstruction_loss
+from models.training.data import TrainingSet, plain_shapes
+from models.training.loop import Budget
+from models.training.replicas import Replicas
+from models.training.run import Recipe
+
+MODEL = ModelConfig("test", native_size=32, autoencoder=PatchConfig(12, 8, 16, 1))
+RECIPE = Recipe(batch_size=8, learning_rate=3e-3, warmup_steps=4, ema_decay=0.9)
+
+
+@pytest.mark.timeout(120)
+def test_training_mends_pictures_and_leaves_the_latents_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(patches, "FITTED_ON", 64)
+    masters, records = plain_shapes(32)
+    shapes = TrainingSet(np.stack(masters), records)
+    pixels = picture_batch(shapes.masters, 32, np.random.default_rng(9))
+
+    losses, latents = [], []
+    for max_steps in (8, 120):
+        patches.train(Replicas(), MODEL, shapes, RECIPE, Budget(60, max_steps), tmp_path)
+        vae = load_autoencoder(tmp_path / "vae")
+        latents.append(encode(vae, pixels))
+        with torch.no_grad():
+            back = vae.decode(latents[-1]).sample
+        losses.append(reconstruction_loss(back, pixels).item())
+
+    torch.testing.assert_close(latents[0], latents[1])
+    assert losses[1] < 0.95 * losses[0]
