@@ -6,9 +6,12 @@ Knows the names package. Knows nothing of pictures.
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from models.training.packages import NAMES, fetch, read_json
+
+EVERYDAY = Path(__file__).with_name("everyday.txt")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,16 @@ ABSTRACT_LABEL = re.compile(
 def normal_code(code: str) -> str:
     """Code points in one spelling: lower case, without variation selectors."""
     return "-".join(part for part in code.lower().split("-") if part != "fe0f")
+
+
+@cache
+def everyday_names() -> dict[str, tuple[str, ...]]:
+    """Labels of everyday things, and the names that people have for each, the plainest first."""
+    names = {}
+    for line in EVERYDAY.read_text().splitlines():
+        label, _, others = line.partition(" = ")
+        names[label] = (*(name.strip() for name in others.split(",") if name), label)
+    return names
 
 
 def load_concepts(cache: Path, selection: str) -> list[Concept]:

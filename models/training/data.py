@@ -32,7 +32,7 @@ class Record:
     """What is known of one master."""
 
     label: str
-    style: str | None
+    style: str
     tags: tuple[str, ...]
     weight: float
     hue: str | None

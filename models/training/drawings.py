@@ -15,7 +15,7 @@ from PIL import Image
 from models.training.concepts import Concept, normal_code
 from models.training.packages import Package, fetch, read_files, read_json
 
-MASTER_PX = 144  # drawn larger than any native size of a small model, then reduced
+MASTER_PX = 288  # drawn larger than any native size of a small model, then reduced
 
 
 @dataclass(frozen=True)

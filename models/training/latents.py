@@ -3,28 +3,37 @@
 Training then pays for the U-Net alone. Knows nothing of noise.
 """
 
-import re
+import hashlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor
 
-from models.autoencoder import encode
+from models.autoencoder import Autoencoder, encode
 from models.text_encoder import TextEncoder
 from models.training.autoencoder import to_tensor
-from models.training.captions import caption, without_colour
+from models.training.captions import NUMBERS, Words, caption, several, together, without_colour
 from models.training.colours import COLOURS, HUES, jittered, on_background, recolour
+from models.training.concepts import everyday_names
 from models.training.data import Record, TrainingSet
 from models.training.precision import mixed_precision
+from models.training.scenes import lay_out
 
-WORD = re.compile(r"[a-z]+")
-WHITE_CAPTIONS, BACKGROUNDS, RECOLOURED, CAPTIONS_EACH = 6, 5, 2, 2
+# Captions on white, coloured backgrounds, recoloured drawings, captions of each of these.
+Share = tuple[int, int, int, int]
+EVERYDAY: Share = (6, 8, 3, 2)
+OTHERS: Share = (4, 3, 1, 1)
+OTHERS_WEIGHT = 0.35  # what few people ask for is seen now and then
+STYLE_WEIGHTS = {"3d render": 0.35, "cartoon": 0.25, "sticker": 0.25}
+SCENE_WEIGHT, PAIRS_EACH = 0.6, 2
 # Yellow and orange of a darker drawing come out as mud: nobody would call them by that name.
 NEW_HUES = tuple(name for name in HUES if name not in ("yellow", "orange"))
+HELD_OUT_ONE_IN = 20  # combinations of a thing and a background that training never sees
 
 
 @dataclass(frozen=True)
@@ -48,47 +57,98 @@ class LatentSet:
     weight: Tensor
 
 
+def words_of(record: Record) -> Words:
+    """What may be said of a master."""
+    names = everyday_names().get(record.label, (record.label,))
+    return Words(names, record.style, record.tags, record.hue)
+
+
+def is_held_out(label: str, style: str, background: str) -> bool:
+    """Whether this combination is kept for evaluation: captions that were never seen whole."""
+    if background == "white":
+        return False
+    digest = hashlib.sha256(f"{label}|{style}|{background}".encode()).digest()
+    return digest[0] % HELD_OUT_ONE_IN == 0
+
+
 def variants(master: np.ndarray, record: Record, rng: np.random.Generator) -> list[Variant]:
     """A master on white, on coloured backgrounds and, where it has one main colour, in others."""
+    is_everyday = record.label in everyday_names()
+    on_white, on_colours, recoloured, each = EVERYDAY if is_everyday else OTHERS
+    weight = record.weight if is_everyday else record.weight * OTHERS_WEIGHT
+    weight *= STYLE_WEIGHTS.get(record.style, 1.0)
+    words = words_of(record)
 
-    def variant(label: str, drawing: np.ndarray, background: str, count: int) -> Variant:
+    def variant(words: Words, drawing: np.ndarray, background: str, count: int) -> Variant:
         pixels = on_background(drawing, jittered(background, rng))
-        tags = record.tags if drawing is master else ()
-        said = [caption(label, record.style, background, tags, rng) for _ in range(count)]
-        return Variant(pixels, said, record.weight * count)
+        said = [caption(words, background, rng) for _ in range(count)]
+        return Variant(pixels, said, weight * count)
 
     first = record.label.split(" ")[0]
     colours = [name for name in COLOURS if name not in ("white", first)]
-    made = [variant(record.label, master, "white", WHITE_CAPTIONS)] if first != "white" else []
+    colours = [c for c in colours if not is_held_out(record.label, record.style, c)]
+    made = [variant(words, master, "white", on_white)] if first != "white" else []
     made += [
-        variant(record.label, master, str(background), CAPTIONS_EACH)
-        for background in rng.permutation(colours)[:BACKGROUNDS]
+        variant(words, master, str(background), each)
+        for background in rng.permutation(colours)[:on_colours]
     ]
     if record.hue:
         others = [name for name in NEW_HUES if name != record.hue]
-        for new in rng.permutation(others)[:RECOLOURED]:
+        for new in rng.permutation(others)[:recoloured]:
             drawing = recolour(master, record.hue, str(new))
-            background = "white" if rng.random() < 0.6 else str(rng.choice(colours))
-            label = f"{new} {without_colour(record.label)}"
-            made.append(variant(label, drawing, background, CAPTIONS_EACH))
+            fit = [colour for colour in colours if colour != new]
+            background = "white" if rng.random() < 0.6 else str(rng.choice(fit))
+            names = tuple(f"{new} {without_colour(name)}" for name in words.names)
+            made.append(variant(Words(names, record.style), drawing, background, each))
     return made
+
+
+def scenes(data: TrainingSet, rng: np.random.Generator) -> Iterator[Variant]:
+    """Two and three of a thing, and two things beside each other: everyday ones, drawn flat."""
+    chosen = [
+        (master, words_of(record))
+        for master, record in zip(data.masters, data.records, strict=True)
+        if record.style == "flat icon" and record.label in everyday_names()
+    ]
+    for master, words in chosen:
+        for count in NUMBERS:
+            background = str(rng.choice(list(COLOURS)))
+            said = several(words, count, background, rng)
+            if said:
+                drawing = lay_out([master] * count, rng)
+                yield scene(drawing, background, said, rng)
+        for row in rng.integers(0, len(chosen), PAIRS_EACH):
+            other, others = chosen[row]
+            background = str(rng.choice(list(COLOURS)))
+            said = together(words, others, background, rng)
+            yield scene(lay_out([master, other], rng), background, said, rng)
+
+
+def scene(drawing: np.ndarray, background: str, said: str, rng: np.random.Generator) -> Variant:
+    """A laid-out drawing with its one caption."""
+    pixels = on_background(drawing, jittered(background, rng))
+    return Variant(pixels, [said], SCENE_WEIGHT)
 
 
 def captioned_pictures(data: TrainingSet, excluded: frozenset[str], seed: int) -> list[Variant]:
     """All variants of the training split, less every caption that is an evaluation prompt."""
     rng = np.random.default_rng(seed)
     part = data.of_split("train")
+    single = (
+        item
+        for master, record in zip(part.masters, part.records, strict=True)
+        for item in variants(master, record, rng)
+    )
     made = []
-    for master, record in zip(part.masters, part.records, strict=True):
-        for item in variants(master, record, rng):
-            said = [text for text in item.captions if text.lower() not in excluded]
-            if said:
-                made.append(Variant(item.pixels, said, item.weight))
+    for item in chain(single, scenes(part, rng)):
+        said = [text for text in item.captions if text.lower() not in excluded]
+        if said:
+            made.append(Variant(item.pixels, said, item.weight))
     return made
 
 
 @torch.no_grad()
-def encode_pictures(vae: AutoencoderKL, pictures: list[np.ndarray]) -> Tensor:
+def encode_pictures(vae: Autoencoder, pictures: list[np.ndarray]) -> Tensor:
     """Scaled latents of pictures, float16."""
     encoded = []
     for start in range(0, len(pictures), 256):
@@ -112,7 +172,7 @@ def encode_captions(text_encoder: TextEncoder, captions: list[str]) -> Tensor:
 
 
 def build(
-    vae: AutoencoderKL, text_encoder: TextEncoder, made: list[Variant]
+    vae: Autoencoder, text_encoder: TextEncoder, made: list[Variant]
 ) -> tuple[LatentSet, list[str]]:
     """Encode variants into pairs; also the captions, in the order of their embeddings."""
     captions = sorted({text for item in made for text in item.captions})
@@ -130,12 +190,6 @@ def build(
         return LatentSet(
             latents.result(), embeddings.result(), empty, picture, text, weight
         ), captions
-
-
-def focused(pairs: LatentSet, captions: list[str], words: frozenset[str]) -> LatentSet:
-    """The same pairs, of which only those are drawn whose caption names one of the words."""
-    named = torch.tensor([not words.isdisjoint(WORD.findall(text.lower())) for text in captions])
-    return replace(pairs, weight=pairs.weight * named[pairs.text])
 
 
 def save(latents: LatentSet, path: Path) -> None:

@@ -7,8 +7,17 @@ import torch
 from models.autoencoder import build_autoencoder
 from models.config import ModelConfig
 from models.text_encoder import TextEncoder
+from models.training.colours import COLOURS
 from models.training.data import Record, TrainingSet, plain_shapes
-from models.training.latents import build, captioned_pictures, load, save, variants
+from models.training.latents import (
+    build,
+    captioned_pictures,
+    is_held_out,
+    load,
+    save,
+    scenes,
+    variants,
+)
 
 NANO = ModelConfig.of_size("nano")
 
@@ -32,10 +41,49 @@ def test_recoloured_drawing_is_named_by_its_new_colour() -> None:
 
     made = variants(master, record, np.random.default_rng(0))
 
-    recoloured = made[-2:]
+    recoloured = [
+        item for item in made if not np.array_equal(item.pixels[32, 32], master[32, 32, :3])
+    ]
+    assert recoloured
     names = [text for item in recoloured for text in item.captions]
     assert all("red apple" not in text and "apple" in text for text in names)
     assert all("fruit" not in text for text in names)
+
+
+def test_combinations_kept_for_evaluation_are_never_made() -> None:
+    master = np.zeros((64, 64, 4), np.uint8)
+    master[16:48, 16:48] = (222, 46, 52, 255)
+    kept = {c for c in COLOURS if is_held_out("red apple", "flat icon", c)}
+    record = Record("red apple", "flat icon", (), 1.0, "red", "train")
+
+    said = {
+        text
+        for seed in range(20)
+        for item in variants(master, record, np.random.default_rng(seed))
+        for text in item.captions
+    }
+
+    assert len({c for c in COLOURS if f"an apple on a {c} background" in said}) > 3
+    assert not any(f"{colour} background" in text for text in said for colour in kept)
+
+
+def test_kept_combinations_are_about_one_in_twenty() -> None:
+    found = [is_held_out(f"thing {i}", "cartoon", "red") for i in range(2_000)]
+
+    assert 0.03 < np.mean(found) < 0.08
+    assert not is_held_out("thing", "cartoon", "white")
+
+
+def test_scenes_hold_several_everyday_things() -> None:
+    masters = np.zeros((3, 64, 64, 4), np.uint8)
+    masters[:, 16:48, 16:48] = (222, 46, 52, 255)
+    records = [Record(n, "flat icon", (), 1.0, None, "train") for n in ("star", "owl", "zeppelin")]
+
+    made = list(scenes(TrainingSet(masters, records), np.random.default_rng(0)))
+
+    said = " / ".join(text for item in made for text in item.captions)
+    assert all(words in said for words in ("two stars", "three owls", "a star", "an owl"))
+    assert "zeppelin" not in said
 
 
 def test_evaluation_prompts_are_left_out(shapes: TrainingSet) -> None:
