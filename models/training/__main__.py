@@ -9,12 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
 
-from models.config import SIZES, ModelConfig
+from models.autoencoder import load_autoencoder
+from models.config import SIZES, ModelConfig, PatchConfig
 from models.evaluation.prompts import read_prompts
+from models.evaluation.tower import WEIGHTS
 from models.text_encoder import TextEncoder
-from models.training import autoencoder, data, diffusion, export, latents
+from models.training import (
+    autoencoder,
+    data,
+    diffusion,
+    distillation,
+    export,
+    latents,
+    patches,
+    tower,
+)
 from models.training.loop import Budget
 from models.training.precision import training_device
 from models.training.replicas import launch
@@ -33,15 +43,19 @@ def make_data(arguments: argparse.Namespace, model: ModelConfig) -> None:
 def train_autoencoder(arguments: argparse.Namespace, model: ModelConfig) -> None:
     """Train the autoencoder, measure its scaling and how well it does on unseen pictures."""
     pictures = data.TrainingSet.load(arguments.run / "pictures.npz")
-    recipe = replace(autoencoder.RECIPE, seed=arguments.seed)
+    kind = patches if isinstance(model.autoencoder, PatchConfig) else autoencoder
+    recipe = replace(kind.RECIPE, seed=arguments.seed)
     budget = Budget(arguments.autoencoder_minutes)
     settings = (model, pictures, recipe, budget, arguments.run)
-    launch(arguments.processes, autoencoder.train, *settings)
+    launch(arguments.processes, kind.train, *settings)
     print_psnr(arguments, pictures)
 
 
 def refine_decoder(arguments: argparse.Namespace, model: ModelConfig) -> None:
     """Train the decoder on, for sharper pictures from the same latents."""
+    if isinstance(model.autoencoder, PatchConfig):
+        print("the stage `autoencoder` has trained this decoder: its latents were fixed before")
+        return
     pictures = data.TrainingSet.load(arguments.run / "pictures.npz")
     recipe = replace(autoencoder.RECIPE, seed=arguments.seed)
     budget = Budget(arguments.decoder_minutes)
@@ -52,7 +66,7 @@ def refine_decoder(arguments: argparse.Namespace, model: ModelConfig) -> None:
 
 def print_psnr(arguments: argparse.Namespace, pictures: data.TrainingSet) -> None:
     """How well the autoencoder does on pictures it has not seen."""
-    vae = AutoencoderKL.from_pretrained(arguments.run / "vae", local_files_only=True)
+    vae = load_autoencoder(arguments.run / "vae")
     for split in ("concepts", "style"):
         value = autoencoder.psnr(vae, pictures.of_split(split))
         print(f"PSNR on held-out {split}: {value:.2f} dB")
@@ -62,7 +76,7 @@ def encode_everything(arguments: argparse.Namespace, model: ModelConfig) -> None
     """Make the captioned variants and encode them, leaving out the evaluation prompts."""
     pictures = data.TrainingSet.load(arguments.run / "pictures.npz")
     device = training_device()
-    vae = AutoencoderKL.from_pretrained(arguments.run / "vae", local_files_only=True).to(device)
+    vae = load_autoencoder(arguments.run / "vae").to(device)
     excluded = frozenset(prompt.lower() for prompt in read_prompts())
     torch.set_num_threads(1)  # pictures and captions are encoded side by side
     made = latents.captioned_pictures(pictures, excluded, arguments.seed)
@@ -77,17 +91,32 @@ def train_diffusion(arguments: argparse.Namespace, model: ModelConfig) -> None:
     recipe = replace(diffusion.RECIPE, seed=arguments.seed)
     budget = Budget(arguments.diffusion_minutes)
     path = arguments.run / "latents.pt"
-    settings = (model, path, recipe, budget, arguments.run / "diffusion.pt")
+    settings = (model, path, recipe, budget, arguments.run / "diffusion.pt", arguments.start)
     launch(arguments.processes, diffusion.train, *settings)
 
 
-def focus_diffusion(arguments: argparse.Namespace, model: ModelConfig) -> None:
-    """Train the averaged U-Net on, on everyday things alone (`everyday.txt`)."""
-    recipe = replace(diffusion.RECIPE, seed=arguments.seed + 1)
-    budget = Budget(arguments.focus_minutes)
-    run = arguments.run
-    settings = (model, run / "latents.pt", recipe, budget, run / "focus.pt", run / "diffusion.pt")
-    launch(arguments.processes, diffusion.train, *settings)
+def distil(arguments: argparse.Namespace, model: ModelConfig) -> None:
+    """Teach a student to take four steps without guidance; export it beside its teacher."""
+    recipe = replace(distillation.RECIPE, seed=arguments.seed)
+    budget, run = Budget(arguments.distillation_minutes), arguments.run
+    course = distillation.Course(guidance_scale=export.GUIDANCE_SCALE)
+    teacher = diffusion.averaged_unet(model, run / "diffusion.pt")
+    path = run / "student.pt"
+    settings = (model, run / "latents.pt", teacher, course, recipe, budget, path)
+    launch(arguments.processes, distillation.train, *settings)
+    export.export_student(model, run, course.num_steps, arguments.student_output)
+    print(f"wrote {arguments.student_output}")
+
+
+def train_tower(arguments: argparse.Namespace, model: ModelConfig) -> None:
+    """Train the scorer that the evaluation measures with."""
+    pictures = data.TrainingSet.load(arguments.run / "pictures.npz")
+    excluded = frozenset(prompt.lower() for prompt in read_prompts())
+    made = latents.captioned_pictures(pictures, excluded, arguments.seed)
+    recipe = replace(tower.RECIPE, seed=arguments.seed)
+    budget = Budget(arguments.tower_minutes)
+    settings = (made, recipe, budget, arguments.run / "tower.pt", WEIGHTS)
+    launch(arguments.processes, tower.train, *settings)
 
 
 def export_model(arguments: argparse.Namespace, model: ModelConfig) -> None:
@@ -101,9 +130,10 @@ RUN = {
     "autoencoder": train_autoencoder,
     "latents": encode_everything,
     "diffusion": train_diffusion,
-    "focus": focus_diffusion,
     "decoder": refine_decoder,
     "export": export_model,
+    "distillation": distil,
+    "tower": train_tower,
 }
 
 
@@ -114,8 +144,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", choices=tuple(SIZES), default="tiny")
     parser.add_argument("--autoencoder-minutes", type=float, default=14)
     parser.add_argument("--diffusion-minutes", type=float, default=80)
-    parser.add_argument("--focus-minutes", type=float, default=20)
     parser.add_argument("--decoder-minutes", type=float, default=8)
+    parser.add_argument("--distillation-minutes", type=float, default=20)
+    parser.add_argument("--tower-minutes", type=float, default=10)
+    parser.add_argument("--start", type=Path, help="folder of a U-Net whose body to begin with")
     parser.add_argument("--sets", nargs="+", choices=tuple(data.SETS), help="drawing sets")
     parser.add_argument("--selection", choices=("core", "all"), default="core")
     parser.add_argument("--seed", type=int, default=0)
@@ -124,6 +156,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=Path(".cache/packages"))
     parser.add_argument("--run", type=Path, default=Path(".cache/training"))
     parser.add_argument("--output", type=Path, default=Path("models/default"))
+    parser.add_argument("--student-output", type=Path, default=Path("models/default-fast"))
     return parser.parse_args()
 
 

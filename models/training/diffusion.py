@@ -23,7 +23,6 @@ from models.training.replicas import Replicas
 from models.training.run import Recipe, Run
 from models.unet import build_unet
 
-EVERYDAY = Path(__file__).with_name("everyday.txt")
 RECIPE = Recipe(batch_size=32, learning_rate=5e-4, warmup_steps=300)
 PROMPT_DROPOUT = 0.1
 
@@ -42,7 +41,11 @@ class Batch:
 
 
 def batches(
-    data: LatentSet, recipe: Recipe, num_train_timesteps: int, generator: torch.Generator
+    data: LatentSet,
+    recipe: Recipe,
+    num_train_timesteps: int,
+    generator: torch.Generator,
+    dropout: float = PROMPT_DROPOUT,
 ) -> Iterator[Batch]:
     """Batches without end: rows by weight, some prompts dropped, timesteps spread evenly."""
     size = recipe.batch_size
@@ -50,7 +53,7 @@ def batches(
         rows = torch.multinomial(data.weight, size * 64, replacement=True, generator=generator)
         for part in rows.split(size):
             embeds = data.embeddings[data.text[part]].float()
-            dropped = torch.rand(size, generator=generator) < PROMPT_DROPOUT
+            dropped = torch.rand(size, generator=generator) < dropout
             embeds[dropped] = data.empty.float()
             # One timestep from each of n equal strata: less noise in the gradient, same mean.
             strata = (torch.arange(size) + torch.rand(size, generator=generator)) / size
@@ -83,6 +86,20 @@ def averaged_unet(model: ModelConfig, path: Path) -> UNet2DConditionModel:
     return unet
 
 
+def carry_over(unet: UNet2DConditionModel, folder: Path) -> None:
+    """Overwrite every weight that has its like, in name and shape, in the U-Net of `folder`.
+
+    A body that has learnt what words look like on a grid of latents knows it for other latents
+    on the same grid, too; the first and the last convolution learn the new ones.
+    """
+    other = UNet2DConditionModel.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
+    ).state_dict()
+    own = unet.state_dict()
+    fitting = {n: w for n, w in other.items() if n in own and own[n].shape == w.shape}
+    unet.load_state_dict(own | fitting)
+
+
 def train(
     replicas: Replicas,
     model: ModelConfig,
@@ -94,20 +111,19 @@ def train(
 ) -> None:
     """Train until the budget is spent; resumes from `path` and keeps its state there.
 
-    A new run begins with the averaged weights of the run at `start`, where that is given.
+    A new run begins with the body of the U-Net in the folder `start`, where that is given.
     """
     torch.manual_seed(recipe.seed)
     device = training_device()
-    unet = averaged_unet(model, start) if start else build_unet(model)
+    unet = build_unet(model)
+    if start:
+        carry_over(unet, start)
     unet.to(device)
     if device.type == "cpu":
         unet.set_attn_processor(AttnProcessor())  # its backward is far quicker than fused SDPA
     run = Run.begin(unet, recipe, budget, replicas, path)
     parametrization = Parametrization.of(model.diffusion, device)
     data = latents.load(pairs)
-    if start:
-        captions = pairs.with_name("captions.txt").read_text().splitlines()
-        data = latents.focused(data, captions, frozenset(EVERYDAY.read_text().split()))
     seed = hash((recipe.seed, run.global_step, replicas.rank))
     generator = torch.Generator().manual_seed(seed)
     stream = batches(data, recipe, model.diffusion.num_train_timesteps, generator)

@@ -7,7 +7,7 @@ import torch
 from models.config import ModelConfig
 from models.parametrization import Parametrization
 from models.training import latents
-from models.training.diffusion import Batch, averaged_unet, batches, loss_of, train
+from models.training.diffusion import Batch, batches, carry_over, loss_of, train
 from models.training.latents import LatentSet
 from models.training.loop import Budget, load_state
 from models.training.replicas import Replicas
@@ -86,29 +86,19 @@ def test_a_stopped_run_goes_on_where_it_was(pairs: LatentSet, tmp_path: Path) ->
     assert state["elapsed_s"] > 0
 
 
-def test_only_pairs_that_name_a_word_are_drawn(pairs: LatentSet) -> None:
-    captions = ["A Cat, sticker", "a caterpillar"]
-
-    focused = latents.focused(pairs, captions, frozenset({"cat"}))
-
-    assert focused.weight.tolist() == [1.0, 0.0, 0.0]
-
-
 @pytest.mark.timeout(30)
-def test_a_focused_run_begins_with_the_average_of_the_run_before(
-    pairs: LatentSet, tmp_path: Path
-) -> None:
-    latents.save(pairs, tmp_path / "latents.pt")
-    (tmp_path / "captions.txt").write_text("a cat\nno such thing\n")
-    before = tmp_path / "diffusion.pt"
-    train(Replicas(), NANO, tmp_path / "latents.pt", RECIPE, Budget(1, 2), before)
-    still = replace(RECIPE, learning_rate=0.0)
+def test_a_body_is_carried_over_to_other_latents(tmp_path: Path) -> None:
+    other = replace(NANO, autoencoder=replace(NANO.autoencoder, latent_channels=6))
+    trained, unet = build_unet(NANO), build_unet(other)
+    first = unet.conv_in.weight.clone()
+    trained.save_pretrained(tmp_path)
 
-    after = tmp_path / "focus.pt"
-    train(Replicas(), NANO, tmp_path / "latents.pt", still, Budget(1, 1), after, before)
+    carry_over(unet, tmp_path)
 
-    expected, found = averaged_unet(NANO, before), averaged_unet(NANO, after)
-    torch.testing.assert_close(found.state_dict(), expected.state_dict())
+    assert torch.equal(unet.conv_in.weight, first)
+    assert torch.equal(
+        unet.mid_block.resnets[0].conv1.weight, trained.mid_block.resnets[0].conv1.weight
+    )
 
 
 def test_batches_move_as_one() -> None:

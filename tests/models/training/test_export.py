@@ -33,7 +33,9 @@ def test_exported_folder_loads_with_the_averaged_weights(run: Path, tmp_path: Pa
     torch.manual_seed(0)
     build_autoencoder(NANO.autoencoder, NANO.native_size)
     expected = build_unet(NANO).conv_out.weight
-    torch.testing.assert_close(loaded.unet.conv_out.weight, expected, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        loaded.modules["unet"].conv_out.weight, expected, atol=1e-3, rtol=1e-3
+    )
     assert loaded.card.size_multiple == NANO.size_multiple
     assert loaded.scheduler_config["rescale_betas_zero_snr"] is True
     assert loaded.scheduler_config["clip_sample"] is False
