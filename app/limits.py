@@ -6,6 +6,8 @@ from app.envelopes import answer
 from app.errors import TooLarge
 
 MAX_BODY_BYTES = 1 << 20
+MAX_PICTURE_BYTES = 16 << 20  # 2048 x 2048 pixels of noise as PNG, and some
+LARGER = {"/v1/images/inspect": MAX_PICTURE_BYTES}
 
 
 class BodyLimit:
@@ -23,16 +25,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _announced(scope) > self._max_bytes:
-            await self._refuse(scope, receive, send)
-            return
-        body = await self._read(receive)
+        limit = LARGER.get(scope.get("path", ""), self._max_bytes)
+        body = None if _announced(scope) > limit else await self._read(receive, limit)
         if body is None:
-            await self._refuse(scope, receive, send)
+            await self._refuse(scope, receive, send, limit)
             return
         await self._app(scope, _handing_out(body, receive), send)
 
-    async def _read(self, receive: Receive) -> Message | None:
+    async def _read(self, receive: Receive, limit: int) -> Message | None:
         """The whole body as one message, or None as soon as it is over the bound."""
         parts, size = list[bytes](), 0
         while True:
@@ -41,13 +41,13 @@ class BodyLimit:
                 return message  # the client hung up
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-            if size > self._max_bytes:
+            if size > limit:
                 return None
             if not message.get("more_body", False):
                 return {"type": "http.request", "body": b"".join(parts), "more_body": False}
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        too_large = TooLarge(f"A body may have at most {self._max_bytes} bytes.")
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
+        too_large = TooLarge(f"A body may have at most {limit} bytes.")
         refusal = answer(scope["path"], too_large)
         refusal.headers["Connection"] = "close"  # what is left of the body is never read
         await refusal(scope, receive, send)

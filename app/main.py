@@ -10,7 +10,7 @@ from app.dependencies import Services
 from app.jobs.expiry import Sweeper
 from app.limits import BodyLimit
 from app.request_ids import RequestIds
-from app.routes import deliveries, events, images, jobs, page, system
+from app.routes import deliveries, events, images, inspection, jobs, page, system
 from app.settings import Settings
 
 TITLE = "Darkroom"
@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestIds)
     handlers.install(app)
-    for routes in (jobs, deliveries, events, images, system, page):
+    for routes in (jobs, deliveries, events, images, inspection, system, page):
         app.include_router(routes.router)
     app.mount("/web", page.Assets(directory=page.WEB))
     return app

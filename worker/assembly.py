@@ -59,6 +59,7 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
         images=ImageStore(settings.image_store_url, settings.s3, WRITE_PATIENCE_S),
         engine=EngineThread(load),
         redis=redis,
+        embed_prompt=settings.embed_prompt,
     )
 
 

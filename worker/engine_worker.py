@@ -65,6 +65,7 @@ class EngineWorker(RqBookkeeping):
         images: ImageStore,
         engine: EngineThread,
         redis: Any,
+        embed_prompt: bool = True,
     ) -> None:
         super().__init__(
             name, [model.id], redis, terms.lease_s, min(RECOVER_EVERY_S, terms.lease_s / 3)
@@ -74,7 +75,9 @@ class EngineWorker(RqBookkeeping):
         self._engine = engine
         self._settlement = Settlement(self, store, images, engine.inbox)
         self._flights = self._settlement.flights
-        self._hearing = Hearing(engine, self._settlement, images, terms.stall_s)
+        self._hearing = Hearing(
+            engine, self._settlement, images, terms.stall_s, embed_prompt=embed_prompt
+        )
         self._beat = Every(min(BEAT_EVERY_S, terms.lease_s / 3), self._say_alive)
         self._recover = Every(self.recover_every_s, self._recover_jobs)
         self._is_clearing = False

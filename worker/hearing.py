@@ -36,13 +36,19 @@ class Hearing:
     """The one queue that all others speak into, and what is made of it."""
 
     def __init__(
-        self, engine: EngineThread, settlement: Settlement, images: ImageStore, stall_s: float
+        self,
+        engine: EngineThread,
+        settlement: Settlement,
+        images: ImageStore,
+        stall_s: float,
+        *,
+        embed_prompt: bool = True,
     ) -> None:
         self._engine = engine
         self._settlement = settlement
         self._stall_s = stall_s
         self._events = cast(SimpleQueue[Said], engine.outbox)
-        self._output = Output(images, self._events.put)
+        self._output = Output(images, self._events.put, embed_prompt=embed_prompt)
         self.pace = Pace()
         self.is_ready = False
 

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 from app.jobs.images import ImageStore, image_key
 from app.jobs.job import Job, StoredImage
 from app.jobs.spec import OutputFormat
+from app.stories import parameters, xmp
 from worker.report import FinishedImage, PreviewImage
 
 log = logging.getLogger(__name__)
@@ -57,9 +60,12 @@ class Output:
         images: ImageStore,
         done: Callable[[Stored | NotStored | Previewed], None],
         threads: int = 2,
+        *,
+        embed_prompt: bool = True,
     ) -> None:
         self._images = images
         self._done = done
+        self._embed_prompt = embed_prompt
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="output")
         self._pool.submit(_warm_up)
 
@@ -78,7 +84,8 @@ class Output:
     def _store(self, job: Job, lease: str, finished: FinishedImage) -> None:
         spec = job.spec
         try:
-            data = encode(finished.pixels, spec.output_format, spec.output_quality)
+            story = parameters.write(spec, finished.index, with_prompt=self._embed_prompt)
+            data = encode(finished.pixels, spec.output_format, spec.output_quality, story)
             key = image_key(job.id, finished.index, spec.output_format)
             self._images.put(key, data)
             height, width, _ = finished.pixels.shape
@@ -112,15 +119,38 @@ def data_url(pixels: NDArray[np.uint8]) -> str:
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def encode(pixels: NDArray[np.uint8], output_format: OutputFormat, quality: int) -> bytes:
-    """Pixels `[height, width, 3]` as a file; PNG is lossless and ignores the quality."""
+def encode(
+    pixels: NDArray[np.uint8], output_format: OutputFormat, quality: int, story: str
+) -> bytes:
+    """Pixels `[height, width, 3]` as a file that tells how it was made and that a model made it.
+
+    The same pixels and story are the same bytes. PNG is lossless and ignores the quality.
+    """
     buffer = BytesIO()
-    options = {} if output_format is OutputFormat.PNG else {"quality": quality}
+    if output_format is OutputFormat.PNG:
+        options: dict[str, Any] = {"pnginfo": _png_info(story)}
+    else:
+        options = {"quality": quality, "exif": _exif(story), "xmp": xmp.write()}
     Image.fromarray(pixels).save(buffer, format=output_format.value, **options)
     return buffer.getvalue()
+
+
+def _png_info(story: str) -> PngInfo:
+    info = PngInfo()
+    info.add_text("parameters", story)  # tEXt where Latin-1 will do, else iTXt
+    info.add_itxt("XML:com.adobe.xmp", xmp.write().decode())
+    return info
+
+
+def _exif(story: str) -> bytes:
+    exif = Image.Exif()
+    exif.endian = ">"  # of the text too: readers take the one for the other
+    comment = b"UNICODE\0" + story.encode("utf-16-be", "replace")
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.UserComment: comment}
+    return exif.tobytes()
 
 
 def _warm_up() -> None:
     """Pillow imports its formats with the first picture: better now than while a client waits."""
     for output_format in OutputFormat:
-        encode(np.zeros((8, 8, 3), np.uint8), output_format, quality=90)
+        encode(np.zeros((8, 8, 3), np.uint8), output_format, 90, "")

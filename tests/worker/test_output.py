@@ -43,7 +43,7 @@ def output(tmp_path: Path, heard: Heard) -> Iterator[Output]:
 def test_every_format_is_what_it_says_and_shows_the_picture(
     output_format: OutputFormat, pixels: NDArray[np.uint8]
 ) -> None:
-    picture = Image.open(BytesIO(encode(pixels, output_format, quality=90)))
+    picture = Image.open(BytesIO(encode(pixels, output_format, 90, "")))
 
     assert picture.format == output_format.name
     assert picture.size == (64, 48)
@@ -53,8 +53,8 @@ def test_every_format_is_what_it_says_and_shows_the_picture(
 
 def test_a_lower_quality_makes_a_smaller_file(pixels: NDArray[np.uint8]) -> None:
     for lossy in (OutputFormat.JPEG, OutputFormat.WEBP):
-        assert len(encode(pixels, lossy, 20)) < len(encode(pixels, lossy, 95))
-    assert encode(pixels, OutputFormat.PNG, 20) == encode(pixels, OutputFormat.PNG, 95)
+        assert len(encode(pixels, lossy, 20, "")) < len(encode(pixels, lossy, 95, ""))
+    assert encode(pixels, OutputFormat.PNG, 20, "") == encode(pixels, OutputFormat.PNG, 95, "")
 
 
 def test_a_stored_picture_is_described_as_it_lies_there(
