@@ -10,6 +10,7 @@ COPY pyproject.toml docker/wanted.py ./
 RUN python wanted.py > packages.txt
 
 FROM ${PYTHON} AS packages
+WORKDIR /build
 RUN python -m venv --without-pip /opt/venv
 COPY requirements.lock .
 COPY --from=wanted /wanted/packages.txt .

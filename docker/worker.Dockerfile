@@ -21,17 +21,18 @@ FROM scratch AS wheels
 FROM ${PYTHON} AS torch
 ARG TORCH=cpu
 ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
+WORKDIR /build
 RUN python -m venv --without-pip /opt/venv
 COPY requirements.lock .
 COPY --from=wanted /wanted/torch.txt .
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=bind,from=wheels,target=/wheels \
     case "$TORCH" in \
-      cpu) from="--index-url ${TORCH_CPU_INDEX}" ;; \
-      cuda) from="" ;; \
-      wheels) from="--find-links /wheels" ;; \
+      cpu) set -- --index-url "$TORCH_CPU_INDEX" ;; \
+      cuda) set -- ;; \
+      wheels) set -- --find-links /wheels ;; \
       *) echo "TORCH is cpu, cuda or wheels, not '$TORCH'" >&2; exit 1 ;; \
     esac \
- && pip --python /opt/venv/bin/python install $from --requirement torch.txt
+ && pip --python /opt/venv/bin/python install "$@" --requirement torch.txt
 
 FROM torch AS packages
 COPY --from=wanted /wanted/packages.txt /wanted/text-encoder.txt ./

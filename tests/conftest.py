@@ -11,6 +11,15 @@ from tests.service import Service, Store
 from tests.tiny_checkpoint import EPSILON, ZERO_SNR, TinyPipeline, write_tiny_checkpoint
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--pictures",
+        choices=("folder", "s3"),
+        default="folder",
+        help="where services of tests/e2e keep pictures",
+    )
+
+
 def pytest_configure() -> None:
     torch.set_num_threads(1)  # on nets this small a second thread only waits
 

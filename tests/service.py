@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import httpx
 from redis import Redis
 
 from app.embedded import start_store
+from app.jobs.images import ImageStore
+from app.settings import Settings
 
 Json = dict[str, Any]
 
@@ -100,11 +102,14 @@ class Process:
 class Service:
     """API and workers on one store. Settings are given as environment variables."""
 
+    pictures: ClassVar[Mapping[str, str]] = {}  # settings that all of a session's services have
+
     def __init__(self, store: Store, checkpoint: Path, folder: Path, **settings: str) -> None:
         self.store = store
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        settings = {**self.pictures, **settings}
         self.env = {
             **{name: value for name, value in os.environ.items() if "DARKROOM" not in name},
             "DARKROOM_REDIS_URL": store.url,
@@ -157,6 +162,12 @@ class Service:
             return job if job["status"] in ("succeeded", "failed", "canceled") else None
 
         return eventually(ended, timeout_s)
+
+    def image_store(self) -> ImageStore:
+        """Where its pictures lie."""
+        variables = {name.removeprefix("DARKROOM_").lower(): v for name, v in self.env.items()}
+        settings = Settings.model_validate(variables)
+        return ImageStore(settings.image_store_url, settings.s3)
 
     def stop(self) -> None:
         for process in reversed(self.processes):

