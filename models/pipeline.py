@@ -4,10 +4,10 @@
 and one checkpoint. Knows nothing of jobs, batches of strangers or image files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -24,6 +24,14 @@ Pixels = NDArray[np.uint8]
 
 class UnsupportedRequest(ValueError):
     """A wish that this model cannot serve; the message is fit for a client."""
+
+
+class Joined(NamedTuple):
+    """The conditions of all rows of a forward pass: one by one, and as tensors of n rows."""
+
+    rows: tuple[Conditions, ...]
+    prompt_embeds: Tensor
+    added: Mapping[str, Tensor]
 
 
 class LatentDiffusionPipeline:
@@ -99,16 +107,25 @@ class LatentDiffusionPipeline:
     @torch.inference_mode()
     def predict_noise(self, rows: Sequence[Row]) -> Tensor:
         """One forward pass: rows of equal batch keys to predictions `[rows, C, h, w]`."""
-        conditions = [row.conditions for row in rows]
-        return self.family.forward(
-            torch.cat([row.latents for row in rows]),
-            torch.tensor([float(row.timestep) for row in rows], device=self.family.device),
-            torch.cat([one.prompt_embeds for one in conditions]),
-            {
-                name: torch.cat([one.added[name] for one in conditions])
-                for name in conditions[0].added
-            },
+        latents = torch.cat([row.latents for row in rows])
+        timesteps = [float(row.timestep) for row in rows]
+        return self.forward(latents, timesteps, self.join([row.conditions for row in rows]))
+
+    @torch.inference_mode()
+    def join(self, rows: Sequence[Conditions]) -> Joined:
+        """The conditions of many rows, side by side: worth keeping while the batch is the same."""
+        names = rows[0].added
+        return Joined(
+            tuple(rows),
+            torch.cat([one.prompt_embeds for one in rows]),
+            {name: torch.cat([one.added[name] for one in rows]) for name in names},
         )
+
+    @torch.inference_mode()
+    def forward(self, latents: Tensor, timesteps: Sequence[float], joined: Joined) -> Tensor:
+        """Latents `[n, C, h, w]`, with a timestep and a condition each, to predictions."""
+        told = torch.tensor(timesteps, device=self.family.device)
+        return self.family.forward(latents, told, joined.prompt_embeds, joined.added)
 
     @torch.inference_mode()
     def step(

@@ -4,7 +4,7 @@ A generation joins and leaves the batch between any two steps, with its own prom
 number of steps and scheduler. Knows tensors and specs. Knows nothing of Redis, RQ, HTTP or files.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from models.pipeline import LatentDiffusionPipeline
 from worker.batcher import Batcher
 from worker.claim import WEIGHTS, Claim
 from worker.cost import FREE, CostCurve
+from worker.formation import Formation
 from worker.generation import Generation
 from worker.report import Failure, Finished, FinishedImage, PreviewImage, Progress, Report, Stats
 
@@ -45,15 +46,30 @@ class _Job:
 class Engine:
     """Serves many jobs from one pipeline; `len(engine)` counts the jobs inside.
 
-    The law: whatever else is inside, each image is the one that `pipeline(...)` draws alone, bit
-    for bit when it is alone, within rounding in a crowd.
+    The law: whatever else is inside, each image is the one that `pipeline(...)` draws alone, within
+    rounding, or bit for bit if the engine is exact.
     """
 
     def __init__(
-        self, pipeline: LatentDiffusionPipeline, max_batch_size: int, costs: CostCurve = FREE
+        self,
+        pipeline: LatentDiffusionPipeline,
+        max_batch_size: int,
+        costs: CostCurve = FREE,
+        *,
+        exact: bool = False,
     ) -> None:
-        """`max_batch_size` counts guided images in one forward pass; others take half a place."""
+        """An engine with nobody inside.
+
+        Args:
+            pipeline: What draws.
+            max_batch_size: Guided images in one forward pass; others take half a place.
+            costs: Seconds of a forward pass by its rows.
+            exact: Every image has forward passes and a scheduler object of its own: the bits of the
+                plain loop in any company and on any device, for the price of the batching.
+        """
         self._pipeline = pipeline
+        self._exact = exact
+        self._formation: Formation | None = None
         self._batcher = Batcher[Generation](max_batch_size, costs)
         self._jobs: dict[str, _Job] = {}
         self._to_preview: set[str] = set()
@@ -88,7 +104,9 @@ class Engine:
             spec.prompt, spec.negative_prompt, spec.guidance_scale, spec.height, spec.width
         )
         generations = [
-            Generation(self._pipeline, job_id, index, spec, conditions, claim)
+            Generation(
+                self._pipeline, job_id, index, spec, conditions, claim, by_table=not self._exact
+            )
             for index in range(spec.num_images)
             if index not in skip
         ]
@@ -123,61 +141,87 @@ class Engine:
         Raises:
             Exception: the forward pass itself broke; nothing in this process can go on.
         """
-        batch = self._batcher.next_batch()
         images: list[FinishedImage] = []
         failed: dict[str, Exception] = {}
         previews: list[PreviewImage] = []
-        for generation, predictions in self._predict(batch, failed):
-            if generation.job_id in failed:
+        members = self._evaluate(failed, previews)
+        for generation in members:
+            if not generation.is_done or generation.job_id in failed:
                 continue
             try:
-                if generation.job_id in self._to_preview:
-                    pixels = generation.preview(predictions)
-                    previews.append(PreviewImage(generation.job_id, generation.index, pixels))
-                generation.advance(predictions)
-                if generation.is_done:
-                    images.append(self._finish(generation))
+                images.append(self._finish(generation))
             except torch.AcceleratorError:  # a broken device is not one job's failure
                 raise
             except Exception as error:
                 failed[generation.job_id] = error
         for job_id in failed:
             self.cancel(job_id)
-        self._to_preview -= {generation.job_id for generation in batch}
+        self._to_preview -= {generation.job_id for generation in members}
         return Report(
-            progress=self._progress(batch),
+            progress=self._progress(members),
             images=tuple(images),
             finished=self._settle(),
             failed=tuple(Failure(job_id, error) for job_id, error in failed.items()),
             previews=tuple(previews),
         )
 
-    def _predict(
-        self, batch: list[Generation], failed: dict[str, Exception]
-    ) -> list[tuple[Generation, list[Tensor]]]:
-        """One forward pass for as many of the batch as the device has memory for."""
+    def _evaluate(
+        self, failed: dict[str, Exception], previews: list[PreviewImage]
+    ) -> Sequence[Generation]:
+        """One forward pass for as many of the next batch as the device has memory for."""
+        batch = self._batcher.next_batch()
+        if self._exact:
+            batch = batch[:1]
         while batch:
-            rows = [generation.rows() for generation in batch]
             try:
-                noise_pred = self._pipeline.predict_noise([row for own in rows for row in own])
+                formation = self._formed(batch)
+                predictions = formation.predict()
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise
-                self.stats.out_of_memory += 1
-                if len(batch) == 1:
-                    failed[batch[0].job_id] = error
-                batch = batch[: len(batch) // 2]
-                if batch:
-                    rows_left = sum(generation.num_rows for generation in batch)
-                    self._batcher.limit(batch[0].batch_key, rows_left)
+                batch = self._shrunken(batch, error, failed)
                 continue
-            self._count(batch, len(noise_pred))
-            predictions = iter(noise_pred.split(1))
-            return [
-                (generation, [next(predictions) for _ in own])
-                for generation, own in zip(batch, rows, strict=True)
-            ]
-        return []
+            self._count(formation)
+            previews += self._previewed(formation, predictions, failed)
+            failed |= formation.advance(predictions)
+            return formation.members
+        return ()
+
+    def _previewed(
+        self, formation: Formation, predictions: Tensor, failed: dict[str, Exception]
+    ) -> Iterator[PreviewImage]:
+        for place, one in enumerate(formation.members):
+            if one.job_id not in self._to_preview:
+                continue
+            try:
+                pixels = formation.preview(place, predictions)
+            except torch.AcceleratorError:
+                raise
+            except Exception as error:
+                failed[one.job_id] = error
+            else:
+                yield PreviewImage(one.job_id, one.index, pixels)
+
+    def _formed(self, batch: list[Generation]) -> Formation:
+        """The formation of these members, whatever their order."""
+        formation = self._formation
+        if formation is None or set(formation.members) != set(batch):
+            self._formation = formation = Formation(self._pipeline, batch)
+        return formation
+
+    def _shrunken(
+        self, batch: list[Generation], error: Exception, failed: dict[str, Exception]
+    ) -> list[Generation]:
+        """Half of what was too much; who does not fit alone has failed."""
+        self.stats.out_of_memory += 1
+        self._formation = None
+        if len(batch) == 1:
+            failed[batch[0].job_id] = error
+            return []
+        batch = batch[: len(batch) // 2]
+        rows = sum(generation.num_rows for generation in batch)
+        self._batcher.limit(batch[0].batch_key, rows)
+        return batch
 
     def _finish(self, generation: Generation) -> FinishedImage:
         if not torch.isfinite(generation.latents).all():
@@ -187,8 +231,8 @@ class Engine:
         self._jobs[generation.job_id].generations.remove(generation)
         return FinishedImage(generation.job_id, generation.index, generation.seed, pixels)
 
-    def _progress(self, batch: list[Generation]) -> tuple[Progress, ...]:
-        evaluations = {generation.job_id: generation.num_evaluations for generation in batch}
+    def _progress(self, members: Sequence[Generation]) -> tuple[Progress, ...]:
+        evaluations = {one.job_id: one.num_evaluations for one in members}
         return tuple(
             self._jobs[job_id].progress(job_id, num_evaluations)
             for job_id, num_evaluations in evaluations.items()
@@ -200,14 +244,14 @@ class Engine:
         ended = [job_id for job_id, job in self._jobs.items() if not job.generations]
         return tuple(Finished(job_id, now - self._jobs.pop(job_id).admitted_at) for job_id in ended)
 
-    def _count(self, batch: list[Generation], rows: int) -> None:
-        timesteps = {float(generation.timestep) for generation in batch}
+    def _count(self, formation: Formation) -> None:
+        distinct = len(set(formation.timesteps()))
         stats = self.stats
         stats.forwards += 1
-        stats.rows += rows
-        stats.most_rows = max(stats.most_rows, rows)
-        stats.largest_batch = max(stats.largest_batch, len(batch))
-        stats.most_distinct_timesteps = max(stats.most_distinct_timesteps, len(timesteps))
+        stats.rows += formation.num_rows
+        stats.most_rows = max(stats.most_rows, formation.num_rows)
+        stats.largest_batch = max(stats.largest_batch, len(formation.members))
+        stats.most_distinct_timesteps = max(stats.most_distinct_timesteps, distinct)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -6,9 +6,11 @@ from app.jobs.spec import GenerationSpec
 from models.pipeline import LatentDiffusionPipeline
 from worker.claim import Claim
 from worker.cost import CostCurve, measure
+from worker.formation import Formation
 from worker.generation import Generation
 
 
+@torch.inference_mode()
 def warm_up(pipeline: LatentDiffusionPipeline, max_rows: int) -> CostCurve:
     """Draw a picture and time passes of up to `max_rows` rows, all of the model's native size."""
     pipeline("", num_inference_steps=1)
@@ -23,12 +25,11 @@ def warm_up(pipeline: LatentDiffusionPipeline, max_rows: int) -> CostCurve:
         scheduler=card.default_scheduler,
         seed=0,
     )
-    size = (spec.height, spec.width)
-    conditions = pipeline.conditions(spec.prompt, "", spec.guidance_scale, *size)
-    (row,) = Generation(pipeline, "", 0, spec, conditions, Claim(0.0)).rows()
+    conditions = pipeline.conditions(spec.prompt, "", spec.guidance_scale, spec.height, spec.width)
+    one = Generation(pipeline, "", 0, spec, conditions, Claim(0.0))
 
     def run(rows: int) -> None:
-        pipeline.predict_noise([row] * rows)
+        Formation(pipeline, [one] * rows).predict()
         if pipeline.family.device.type == "cuda":
             torch.cuda.synchronize()
 

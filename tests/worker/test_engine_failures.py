@@ -89,9 +89,8 @@ def test_a_scheduler_that_breaks_fails_its_own_job_and_no_other(
         return intact(scheduler, *rest)
 
     monkeypatch.setattr(pipeline, "step", break_on_pndm)
-    outcome = drive(
-        Engine(pipeline, 8), pipeline, [Visit(a_spec(scheduler="pndm")), Visit(a_spec())]
-    )
+    engine = Engine(pipeline, 8, exact=True)
+    outcome = drive(engine, pipeline, [Visit(a_spec(scheduler="pndm")), Visit(a_spec())])
 
     assert str(outcome.failed["0"]) == "lost its history"
     assert outcome.finished == ["1"]

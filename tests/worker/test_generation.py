@@ -1,27 +1,33 @@
 import pytest
 import torch
 
+from models.families import Row
 from tests.tiny_checkpoint import TinyPipeline
 from tests.worker.drive import a_spec, plain_latents
 from worker.claim import Claim
 from worker.generation import Generation
 
 
-def begin(pipeline: TinyPipeline, index: int = 0, **changes: object) -> Generation:
+def begin(
+    pipeline: TinyPipeline, index: int = 0, *, by_table: bool = True, **changes: object
+) -> Generation:
     spec = a_spec(**changes)
     conditions = pipeline.conditions(spec.prompt, "", spec.guidance_scale, spec.height, spec.width)
-    return Generation(pipeline, "job", index, spec, conditions, Claim(0.0))
+    return Generation(pipeline, "job", index, spec, conditions, Claim(0.0), by_table=by_table)
 
 
 @pytest.mark.parametrize("scheduler", ["ddpm", "euler_ancestral", "unipc"])
-def test_advanced_alone_it_ends_where_the_plain_loop_does(
+def test_advanced_alone_by_its_object_it_ends_where_the_plain_loop_does(
     pipeline: TinyPipeline, scheduler: str
 ) -> None:
-    generation = begin(pipeline, scheduler=scheduler)
+    generation = begin(pipeline, scheduler=scheduler, by_table=False)
 
     with torch.inference_mode():
         while not generation.is_done:
-            generation.advance(list(pipeline.predict_noise(generation.rows()).split(1)))
+            rows = [Row(generation.model_input(), torch.tensor(generation.timestep), one)
+                    for one in generation.conditions]  # fmt: skip
+            negative, positive = pipeline.predict_noise(rows).chunk(2)
+            generation.step(negative + generation.guidance_scale * (positive - negative))
 
     assert torch.equal(generation.latents, plain_latents(pipeline, a_spec(scheduler=scheduler)))
 
@@ -33,13 +39,12 @@ def test_image_k_is_drawn_from_seed_plus_k(pipeline: TinyPipeline) -> None:
     assert torch.equal(third.latents, same.latents)
 
 
-def test_reading_the_rows_twice_changes_nothing(pipeline: TinyPipeline) -> None:
-    generation = begin(pipeline, scheduler="euler")
+def test_its_work_is_its_jobs_until_it_is_done(pipeline: TinyPipeline) -> None:
+    generation = begin(pipeline, num_inference_steps=3, width=128)
 
-    first, second = generation.rows(), generation.rows()
-
-    assert torch.equal(first[0].latents, second[0].latents)
-    assert generation.step_index == 0
+    assert generation.claim.work_left == 3 * 2 * 2
+    generation.count()
+    assert (generation.step_index, generation.claim.work_left) == (1, 2 * 2 * 2)
 
 
 def test_equal_sizes_share_a_batch_key(pipeline: TinyPipeline) -> None:
