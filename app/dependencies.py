@@ -15,6 +15,7 @@ from app.jobs.events import EventFeed
 from app.jobs.images import ImageStore
 from app.jobs.previews import Previews
 from app.jobs.queues import JobQueues
+from app.jobs.quota import REQUESTS, WORK, Quota
 from app.jobs.store import JobStore
 from app.links import ImageSigner, Links, UrlSigner, url_signer
 from app.settings import Settings
@@ -56,7 +57,16 @@ class Services:
             redis=redis,
             stream_redis=stream_redis,
             queues=queues,
-            door=Door(redis, queues, settings.max_queue),
+            door=Door(
+                redis,
+                queues,
+                settings.max_queue,
+                settings.max_jobs_per_key,
+                [
+                    *Quota.parse(REQUESTS, settings.rate_limit_requests),
+                    *Quota.parse(WORK, settings.rate_limit_megapixel_steps),
+                ],
+            ),
             store=JobStore(redis, queues, settings.job_ttl_s),
             catalogue=Catalogue(redis),
             images=images,

@@ -83,6 +83,10 @@ class IdempotencyMismatch(ServiceError):
     status_code, code, title = 422, "idempotency_mismatch", "The key belongs to another request"
 
 
+class RateLimited(ServiceError):
+    status_code, code, title = 429, "rate_limited", "Too much at once"
+
+
 class QueueFull(ServiceError):
     status_code, code, title = 503, "queue_full", "The queue is full"
 

@@ -31,6 +31,7 @@ CODES = {
     405: "method_not_allowed",
     410: "gone",
     413: "too_large",
+    429: "rate_limited",
 }
 
 

@@ -5,11 +5,14 @@ Synchronous ones talk to Redis and run in the thread pool; the one that waits is
 
 import asyncio
 import contextlib
+import logging
 from math import ceil
 from uuid import uuid4
 
+from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from app import answer_headers
 from app.dependencies import Services
 from app.errors import (
     FieldError,
@@ -18,14 +21,18 @@ from app.errors import (
     InvalidRequest,
     NotFound,
     QueueFull,
+    RateLimited,
     Unavailable,
 )
+from app.jobs import quota
 from app.jobs.admission import IdempotencyKey, Verdict
 from app.jobs.catalogue import ModelInfo, seconds_per_image
 from app.jobs.job import Job, JobStatus, is_job_id, now
 from app.jobs.spec import GenerationSpec
 from app.jobs.webhook import Webhook
 from app.schemas import QueueView
+
+log = logging.getLogger(__name__)
 
 
 def find_model(services: Services, model_id: str | None) -> ModelInfo:
@@ -52,6 +59,8 @@ def submit(
 
     Raises:
         QueueFull: As many jobs wait as may; says when to come back.
+        RateLimited: The owner has spent a quota, or has as many open jobs as one may have.
+        InvalidRequest: The job alone costs more than a whole quota.
         IdempotencyMismatch: The key came before with another body.
         Gone: The key's job has been erased since.
     """
@@ -66,6 +75,7 @@ def submit(
     )
     models = [model.id for model in services.catalogue.models()]
     admission = services.door.admit(job, idempotency, models)
+    answer_headers.add(quota.headers(admission.balances))
     match admission.verdict:
         case Verdict.ACCEPTED:
             return job, False
@@ -81,6 +91,22 @@ def submit(
             raise QueueFull(
                 f"{admission.waiting} jobs wait already.", retry_after_s=max(1, seconds)
             )
+        case Verdict.BUSY:
+            seconds = ceil(_seconds_per_job(services, spec.model))
+            said = f"This key has {admission.waiting} open jobs, as many as it may have."
+            raise RateLimited(said, retry_after_s=max(1, seconds))
+        case Verdict.LIMITED:
+            _refuse_if_never_allowed(services, spec)
+            said = "This key has asked for as much as it may for now; RateLimit-Policy says more."
+            raise RateLimited(said, retry_after_s=admission.retry_after_s)
+
+
+def _refuse_if_never_allowed(services: Services, spec: GenerationSpec) -> None:
+    """No waiting helps a job that costs more than a whole quota."""
+    for one in services.door.quotas:
+        if (cost := one.cost(spec)) > one.limit:
+            said = f"costs {cost:.1f} {one.unit}, and a key may have {one.limit} at a time"
+            raise InvalidRequest(FieldError(field="num_inference_steps", message=said))
 
 
 def find_job(services: Services, job_id: str, owner: str) -> Job:
@@ -118,6 +144,33 @@ async def until_terminal(services: Services, job: Job, timeout_s: float) -> Job:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended(), timeout_s)
     return await run_in_threadpool(find_job, services, job.id, job.owner)
+
+
+async def while_attended(
+    services: Services, request: Request, job: Job, timeout_s: float, *, is_kept: bool
+) -> Job:
+    """As `until_terminal`, as long as the client stays on the line.
+
+    If it hangs up and the job is not kept, it is canceled: nobody can learn of its pictures.
+    """
+    waiting = asyncio.create_task(until_terminal(services, job, timeout_s))
+    leaving = asyncio.create_task(_hung_up(request))
+    try:
+        await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            return await waiting
+    finally:
+        waiting.cancel()
+        leaving.cancel()
+    if not is_kept:
+        log.info("job.unattended id=%s", job.id)
+        await run_in_threadpool(services.store.cancel, job)
+    return job
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _seconds_per_job(services: Services, model_id: str) -> float:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from fastapi import FastAPI
 
 from app import handlers
+from app.answer_headers import AnswerHeaders
 from app.dependencies import Services
 from app.jobs.expiry import Sweeper
 from app.limits import BodyLimit
@@ -32,6 +33,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit)
+    app.add_middleware(AnswerHeaders)
     app.add_middleware(RequestIds)
     handlers.install(app)
     for routes in (jobs, deliveries, events, images, inspection, system, page):

@@ -23,6 +23,7 @@ HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 SECRET_PREFIX, MIN_SECRET, MAX_SECRET = "whsec_", 24, 64  # Standard Webhooks 1.0.0, in bytes
 JITTER = 0.2  # a wait between two tries is longer than said by up to this part
 MAX_URL_TTL_S = 604_800 - 600  # S3 signs for a week at most, and a URL may live a little longer
+QUOTA = r"^([1-9]\d{0,8}/[1-9]\d{0,6})?$"
 SPARE_S = 3_600  # a delivery outlives its last try by at least so long
 
 
@@ -53,6 +54,9 @@ class Settings(BaseSettings):
         public_url: Prefix of every URL in an answer; unset means the request's own host.
         models: `id=path` pairs, separated by commas; the path `built-in` is our own model.
         max_queue: Jobs that may wait; one more is refused with 503.
+        max_jobs_per_key: Jobs of one key that may wait or be drawn; one more is refused with 429.
+        rate_limit_requests: Submissions of one key in so many seconds, as `100/60`.
+        rate_limit_megapixel_steps: Its pixels times steps, in millions, as `500/60`.
         job_lease_s: A worker silent for so long loses its jobs to another.
         drain_s: After SIGTERM a worker's jobs may finish for so long; the rest goes back.
         job_ttl_s: How long a job that has ended, its events and its pictures are kept.
@@ -81,6 +85,9 @@ class Settings(BaseSettings):
     models: str = DEFAULT_MODELS
     default_model: str | None = None
     max_queue: int = Field(default=256, ge=1)
+    max_jobs_per_key: int | None = Field(default=None, ge=1)
+    rate_limit_requests: str = Field(default="", pattern=QUOTA)
+    rate_limit_megapixel_steps: str = Field(default="", pattern=QUOTA)
     job_lease_s: int = Field(default=15, ge=2)
     drain_s: float = Field(default=20.0, ge=0)
     job_ttl_s: int = Field(default=86_400, ge=60)

@@ -13,6 +13,7 @@ from redis import Redis
 from app.jobs import keys
 from app.jobs.job import Job
 from app.jobs.queues import REGISTERED, JobQueues, due
+from app.jobs.quota import Balance, Quota
 
 
 class Verdict(StrEnum):
@@ -22,15 +23,26 @@ class Verdict(StrEnum):
     REPLAY = "replay"  # this Idempotency-Key and body made a job before: here it is again
     MISMATCH = "mismatch"  # this Idempotency-Key came with another body
     FULL = "full"  # as many jobs wait as may
+    BUSY = "busy"  # the owner has as many open jobs as one may have
+    LIMITED = "limited"  # the owner has spent a quota
 
 
 @dataclass(frozen=True)
 class Admission:
-    """The door's answer. `job_id` is set unless the queue is full; `waiting` if it is."""
+    """The door's answer.
+
+    Attributes:
+        job_id: The job that was made, now or before; empty after a refusal.
+        waiting: Jobs that wait, if the queue is full; the owner's open ones, if those are too many.
+        retry_after_s: Seconds until the quota allows this job, if it was spent.
+        balances: What is left of each quota; empty after a replay, which costs nothing.
+    """
 
     verdict: Verdict
     job_id: str = ""
     waiting: int = 0
+    retry_after_s: int = 0
+    balances: tuple[Balance, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,11 +59,23 @@ class IdempotencyKey:
 
 
 class Door:
-    """Admits jobs to the queues of all `models` together, at most `max_queue` waiting."""
+    """Admits jobs to the queues of all `models` together, at most `max_queue` waiting.
 
-    def __init__(self, redis: Redis, queues: JobQueues, max_queue: int) -> None:
+    Of one owner's, `max_jobs` may be open at a time, and what `quotas` say within theirs.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        queues: JobQueues,
+        max_queue: int,
+        max_jobs: int | None = None,
+        quotas: Sequence[Quota] = (),
+    ) -> None:
         self._queues = queues
         self._max_queue = max_queue
+        self._max_jobs = max_jobs
+        self.quotas = list(quotas)
         script = files("app.jobs").joinpath("admission.lua").read_text()
         self._script = redis.register_script(script)
 
@@ -77,6 +101,7 @@ class Door:
                 keys.line(job.owner, job.spec.model),
                 keys.waiting(job.spec.model),
                 keys.turns(job.spec.model),
+                *(quota.key(job.owner) for quota in self.quotas),
             ],
             args=[
                 json.dumps(self._terms(job, idempotency, models)),
@@ -85,11 +110,21 @@ class Door:
                 *_flat(delivery.fields),
             ],
         )
-        verdict, detail = (part.decode() for part in cast(list[bytes], answer))
-        if verdict == Verdict.FULL:
-            return Admission(Verdict.FULL, waiting=int(detail))
-        replayed = verdict != Verdict.ACCEPTED
-        return Admission(Verdict(verdict), job_id=detail if replayed else job.id)
+        verdict, detail, *left = (part.decode() for part in cast(list[bytes], answer))
+        balances = tuple(
+            Balance(quota, float(amount), int(reset_s))
+            for quota, amount, reset_s in zip(self.quotas, left[::2], left[1::2], strict=False)
+        )
+        match Verdict(verdict):
+            case Verdict.ACCEPTED:
+                return Admission(Verdict.ACCEPTED, job_id=job.id, balances=balances)
+            case Verdict.REPLAY | Verdict.MISMATCH as known:
+                return Admission(known, job_id=detail)
+            case Verdict.LIMITED:
+                seconds = int(detail)
+                return Admission(Verdict.LIMITED, retry_after_s=seconds, balances=balances)
+            case Verdict.BUSY | Verdict.FULL as refused:
+                return Admission(refused, waiting=int(detail), balances=balances)
 
     def _terms(
         self, job: Job, idempotency: IdempotencyKey | None, models: Sequence[str]
@@ -101,6 +136,11 @@ class Door:
             "fingerprint": idempotency.fingerprint if idempotency else "",
             "idempotency_ttl_s": keys.IDEMPOTENCY_TTL_S,
             "max_queue": self._max_queue,
+            "max_jobs": self._max_jobs or 0,
+            "quotas": [
+                {"limit": q.limit, "window_s": q.window_s, "cost": q.cost(job.spec)}
+                for q in self.quotas
+            ],
             # Lua would round a number on its way through JSON.
             "created": repr(created),
             "due": repr(due(created, job.spec.priority)),

@@ -65,6 +65,11 @@ def open_jobs(owner: str) -> str:
     return f"{OPEN}:{owner}"
 
 
+def spent(owner: str, unit: str) -> str:
+    """Hash: slot of time -> what the owner spent of a quota then. Expires with its window."""
+    return f"{PREFIX}:spent:{owner}:{unit}"
+
+
 def line(owner: str, model: str) -> str:
     """Sorted set: an owner's waiting jobs by when their turn is, before any other owner counts."""
     return f"{LINES}:{owner}:{model}"

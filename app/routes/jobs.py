@@ -5,7 +5,7 @@ import json
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -31,13 +31,18 @@ Key = Annotated[str | None, Header(pattern=r"^[\x20-\x7e]{1,255}$")]
 @router.post("", status_code=202, response_model=JobView)
 async def submit(
     submission: Submission,
+    request: Request,
     services: Service,
     owner: Owner,
     links: RequestLinks,
     prefer: Prefer = None,
     idempotency_key: Key = None,
 ) -> Response:
-    """Take a job in; with `Prefer: wait=N` answer 200 if it ends in time."""
+    """Take a job in; with `Prefer: wait=N` answer 200 if it ends in time.
+
+    Who hangs up while waiting has the job canceled; with an `Idempotency-Key` it is finished and
+    kept, for the client can ask again.
+    """
 
     def take_in() -> tuple[Job, bool]:
         spec = submission.to_spec(intake.find_model(services, submission.model))
@@ -50,7 +55,8 @@ async def submit(
     job, replayed = await run_in_threadpool(take_in)
     wait_s = _wait_s(prefer)
     if wait_s:
-        job = await intake.until_terminal(services, job, wait_s)
+        is_kept = idempotency_key is not None
+        job = await intake.while_attended(services, request, job, wait_s, is_kept=is_kept)
     headers = {"Location": links.job(job.id)}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -77,13 +83,18 @@ def newest(
 
 @router.get("/{job_id}", response_model=JobView)
 async def show(
-    job_id: str, services: Service, owner: Owner, links: RequestLinks, prefer: Prefer = None
+    job_id: str,
+    request: Request,
+    services: Service,
+    owner: Owner,
+    links: RequestLinks,
+    prefer: Prefer = None,
 ) -> Response:
     """The job; with `Prefer: wait=N` as soon as it has ended, or after N seconds."""
     wait_s = _wait_s(prefer)
     if wait_s:
         job = await run_in_threadpool(intake.find_job, services, job_id, owner)
-        await intake.until_terminal(services, job, wait_s)
+        await intake.while_attended(services, request, job, wait_s, is_kept=True)
 
     def read() -> JobView:
         return _view(services, intake.find_job(services, job_id, owner), links)
