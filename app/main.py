@@ -12,6 +12,8 @@ from app.jobs.expiry import Sweeper
 from app.limits import BodyLimit
 from app.request_ids import RequestIds
 from app.routes import deliveries, events, images, inspection, jobs, page, system
+from app.routes.openai import routes as openai
+from app.routes.replicate import models, predictions
 from app.settings import Settings
 
 TITLE = "Darkroom"
@@ -37,6 +39,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestIds)
     handlers.install(app)
     for routes in (jobs, deliveries, events, images, inspection, system, page):
+        app.include_router(routes.router)
+    for routes in (openai, models, predictions):
         app.include_router(routes.router)
     app.mount("/web", page.Assets(directory=page.WEB))
     return app

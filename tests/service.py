@@ -129,14 +129,17 @@ class Service:
         eventually(lambda: self.answers() or self._fail_if_dead(process))
         return process
 
-    def start_worker(self, wait: bool = True, **settings: str) -> Process:
+    def start_worker(self, wait: bool = True, timeout_s: float = 60, **settings: str) -> Process:
         """One worker; waits until it can draw."""
         known = set(self.ready_workers()) if wait else set[str]()
         extra = {f"DARKROOM_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "worker"]
         process = self._start(command, f"worker-{len(self.processes)}.log", extra)
         if wait:
-            eventually(lambda: set(self.ready_workers()) - known or self._fail_if_dead(process), 60)
+            eventually(
+                lambda: set(self.ready_workers()) - known or self._fail_if_dead(process),
+                timeout_s,
+            )
         return process
 
     def start_webhooks(self) -> Process:

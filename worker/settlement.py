@@ -47,7 +47,7 @@ class Settlement:
         """
         for flight in list(self.flights.values()):
             if flight.warnings and flight.is_started:
-                self._store.warned(flight.job.id, flight.lease, flight.warnings)
+                self._store.warned(flight.job, flight.lease, flight.warnings)
                 flight.warnings = ()
             self._publish_images(flight)
         moved = [flight for flight in self.flights.values() if flight.takes_progress(at)]

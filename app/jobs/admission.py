@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any, Self, cast
 
+from pydantic import BaseModel
 from redis import Redis
 
 from app.jobs import keys
@@ -51,6 +52,14 @@ class IdempotencyKey:
 
     key: str
     fingerprint: str
+
+    @classmethod
+    def of(cls, key: str | None, sent: BaseModel) -> Self | None:
+        """None without a key. What was sent decides, not what was drawn or filled in for it."""
+        if key is None:
+            return None
+        body = json.dumps(sent.model_dump(mode="json", exclude_unset=True), sort_keys=True)
+        return cls(key, hashlib.sha256(body.encode()).hexdigest())
 
     @property
     def digest(self) -> str:

@@ -30,6 +30,16 @@ class JobStatus(StrEnum):
         return self not in OPEN
 
 
+class Dialect(StrEnum):
+    """In whose words a job was asked for, and its webhooks are told."""
+
+    NATIVE = "native"
+    OPENAI = "openai"
+    REPLICATE = "replicate"
+    A1111 = "a1111"
+    HUGGINGFACE = "huggingface"
+
+
 JOB_ID = re.compile(r"[0-9a-f]{32}")
 OPEN = frozenset({JobStatus.QUEUED, JobStatus.PROCESSING})
 TERMINAL_TYPES = frozenset(status.value for status in JobStatus if status.is_terminal)
@@ -75,6 +85,7 @@ class Job(BaseModel, frozen=True):
     owner: str
     status: JobStatus
     spec: GenerationSpec
+    dialect: Dialect = Dialect.NATIVE
     metadata: dict[str, str] = {}
     webhook: Webhook | None = None
     warnings: list[str] = []
@@ -111,6 +122,7 @@ class Job(BaseModel, frozen=True):
             "owner": self.owner,
             "status": self.status.value,
             "spec": self.spec.model_dump_json(),
+            "dialect": self.dialect.value,
             "metadata": json.dumps(self.metadata),
             "warnings": json.dumps(self.warnings),
             "created_at": self.created_at.isoformat(),

@@ -119,9 +119,10 @@ class JobStore:
             fields["started_at"] = now().isoformat()
         return self._change(job.id, IS_OPEN, "", PROCESSING, fields)
 
-    def warned(self, job_id: str, lease: str, warnings: Sequence[str]) -> bool:
+    def warned(self, job: Job, lease: str, warnings: Sequence[str]) -> bool:
         """Say what of the wish is not heeded; shown with the job, no event of its own."""
-        return self._change(job_id, PROCESSING, lease, "", {"warnings": json.dumps(warnings)})
+        both = list(dict.fromkeys([*job.warnings, *warnings]))  # the intake may have said some
+        return self._change(job.id, PROCESSING, lease, "", {"warnings": json.dumps(both)})
 
     def progressed(self, updates: Iterable[Progress]) -> set[str]:
         """Publish the progress of many jobs in one round trip.

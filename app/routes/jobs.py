@@ -1,17 +1,16 @@
 """The native dialect: jobs, one resource, as the contract names everything."""
 
-import hashlib
-import json
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from app import intake
 from app.dependencies import Owner, RequestLinks, Service, Services
 from app.errors import FieldError, InvalidRequest
+from app.headers import Key, Prefer, seconds_to_wait
 from app.jobs.admission import IdempotencyKey
 from app.jobs.images import image_keys
 from app.jobs.job import Job, JobStatus
@@ -20,12 +19,6 @@ from app.links import Links
 from app.schemas import JobPage, JobView, Submission
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-
-MAX_WAIT_S = 60
-Prefer = Annotated[
-    str | None, Header(description="`wait=N` waits N seconds for the end (RFC 7240)")
-]
-Key = Annotated[str | None, Header(pattern=r"^[\x20-\x7e]{1,255}$")]
 
 
 @router.post("", status_code=202, response_model=JobView)
@@ -46,14 +39,14 @@ async def submit(
 
     def take_in() -> tuple[Job, bool]:
         spec = submission.to_spec(intake.find_model(services, submission.model))
-        idempotency = _idempotency(idempotency_key, submission)
+        idempotency = IdempotencyKey.of(idempotency_key, submission)
         webhook = submission.webhook and submission.webhook.to_webhook(
             links.base, services.settings.delivery_ttl_s
         )
         return intake.submit(services, spec, owner, submission.metadata, idempotency, webhook)
 
     job, replayed = await run_in_threadpool(take_in)
-    wait_s = _wait_s(prefer)
+    wait_s = seconds_to_wait(prefer)
     if wait_s:
         is_kept = idempotency_key is not None
         job = await intake.while_attended(services, request, job, wait_s, is_kept=is_kept)
@@ -91,7 +84,7 @@ async def show(
     prefer: Prefer = None,
 ) -> Response:
     """The job; with `Prefer: wait=N` as soon as it has ended, or after N seconds."""
-    wait_s = _wait_s(prefer)
+    wait_s = seconds_to_wait(prefer)
     if wait_s:
         job = await run_in_threadpool(intake.find_job, services, job_id, owner)
         await intake.while_attended(services, request, job, wait_s, is_kept=True)
@@ -119,20 +112,6 @@ def erase(job_id: str, services: Service, owner: Owner) -> None:
     services.store.erase(job)
     if not job.status.is_terminal:
         services.images.delete(keys)
-
-
-def _idempotency(key: str | None, submission: Submission) -> IdempotencyKey | None:
-    """What the client sent decides, not what was drawn or filled in for it."""
-    if key is None:
-        return None
-    sent = json.dumps(submission.model_dump(mode="json", exclude_unset=True), sort_keys=True)
-    return IdempotencyKey(key, hashlib.sha256(sent.encode()).hexdigest())
-
-
-def _wait_s(prefer: str | None) -> int | None:
-    """Seconds asked for by `Prefer: wait=N`, at most 60; other preferences are none of ours."""
-    found = re.search(r"(?:^|[,;\s])wait(?:\s*=\s*\"?(\d{1,9})\"?)?(?=$|[,;\s])", prefer or "")
-    return min(int(found[1] or MAX_WAIT_S), MAX_WAIT_S) if found else None
 
 
 def _before(cursor: str | None) -> float | None:

@@ -8,9 +8,10 @@ from typing import Self
 
 from pydantic import BaseModel
 
-from app.jobs.job import Job
+from app.jobs.job import Dialect, Job
 from app.jobs.webhook import Webhook, WebhookEvent
 from app.links import Links, UrlSigner
+from app.predictions import prediction
 from app.schemas import JobView
 
 
@@ -78,13 +79,19 @@ class Delivery(BaseModel, frozen=True):
         )
 
     def body(self, signer: UrlSigner) -> bytes:
-        """The message. Its URLs are made now, so that those of a late try still work."""
-        view = JobView.of(self.job, Links(self.webhook.base_url, signer))
-        message = {
-            "type": self.event.value,
-            "timestamp": self.created_at.isoformat().replace("+00:00", "Z"),
-            "data": view.model_dump(mode="json"),
-        }
+        """The message, in the words that the job was asked for in.
+
+        Its URLs are made now, so that those of a late try still work.
+        """
+        links = Links(self.webhook.base_url, signer)
+        if self.job.dialect is Dialect.REPLICATE:
+            message = prediction(self.job, links)
+        else:
+            message = {
+                "type": self.event.value,
+                "timestamp": self.created_at.isoformat().replace("+00:00", "Z"),
+                "data": JobView.of(self.job, links).model_dump(mode="json"),
+            }
         return json.dumps(message, separators=(",", ":")).encode()
 
 

@@ -5,6 +5,7 @@ No worker runs: what one would write is written through the same `JobStore` that
 
 import threading
 from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from app.client import Event, read_events
 from app.dependencies import Services
 from app.jobs.catalogue import ModelInfo, WorkerInfo
 from app.jobs.images import image_key
-from app.jobs.job import Job, JobStatus, StoredImage, now
+from app.jobs.job import FailureCode, Job, JobStatus, StoredImage, now
 from app.jobs.spec import GenerationSpec
 from app.jobs.store import Progress
 from app.main import create_app
@@ -161,6 +162,35 @@ class FrontEnd:
         job_id: str = self.submit(**wish)["id"]
         self.worker.draw(job_id)
         return job_id
+
+    @contextmanager
+    def asking(
+        self, path: str, body: Json | None = None, **headers: str
+    ) -> Generator[tuple[Future[httpx.Response], str]]:
+        """A call that does not return before its job ends: the answer to come, and the job's id."""
+        known = {job["id"] for job in self.jobs()}
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(self.http.post, path, json=body, headers=headers)
+
+            def made() -> str | None:
+                assert not answer.done(), answer.result().text
+                return next((job["id"] for job in self.jobs() if job["id"] not in known), None)
+
+            yield answer, eventually(made)
+
+    def ask(self, path: str, body: Json, **headers: str) -> httpx.Response:
+        """The answer to such a call, its job drawn by hand."""
+        with self.asking(path, body, **headers) as (answer, job_id):
+            self.worker.draw(job_id)
+            return answer.result()
+
+    def fail(self, job_id: str, lease: str, message: str) -> None:
+        code = FailureCode.GENERATION_FAILED
+        assert self.services.store.failed(job_id, lease, code, message)
+
+    def jobs(self) -> list[Json]:
+        """The jobs of whoever has no key, newest first."""
+        return self.http.get("/v1/jobs").json()["data"]
 
     def get(self, job_id: str, **headers: str) -> Json:
         answer = self.http.get(f"/v1/jobs/{job_id}", headers=headers)
