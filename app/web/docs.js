@@ -65,7 +65,7 @@ const parameter = (schema, { name, in: place, required, schema: field, descripti
 
 function curl(line) {
   const copy = h("button", { type: "button", class: "quiet copy" }, "Copy");
-  const text = h("pre", { tabindex: "0", role: "region", "aria-label": "As a curl line" }, line);
+  const text = h("pre", { tabindex: "0", role: "group", "aria-label": "As a curl line" }, line);
   copy.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(line);
@@ -82,7 +82,7 @@ function answers(schema, one) {
   return Object.entries(one.responses ?? {}).flatMap(([status, answer]) => {
     const [media, body] = schema.body(answer) ?? [];
     if (body?.schema?.$ref?.endsWith(FRAMEWORK)) return [];
-    const rows = body ? schema.rows(body.schema) : [];
+    const rows = (body ? schema.rows(body.schema) : []).map((row) => ({ ...row, isRequired: false }));
     const title = `Answers ${status}${media && media !== "application/json" ? `, ${media}` : ""}`;
     if (rows.length === 0) return [h("h4", {}, title)];
     return [h("details", {}, h("summary", {}, title, h("span", { class: "muted" }, ` ${rows.length} fields`)), fields(rows))];

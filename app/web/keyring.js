@@ -5,6 +5,7 @@ import { byId } from "./dom.js";
 const NAME = "darkroom.key";
 const dialog = byId("key-dialog");
 let asking = null;
+let isDeclined = false; // "not now" holds until the person does something that needs the key
 
 export const key = () => sessionStorage.getItem(NAME) ?? localStorage.getItem(NAME) ?? "";
 
@@ -14,8 +15,11 @@ export function keep(value, forGood) {
   if (value) (forGood ? localStorage : sessionStorage).setItem(NAME, value);
 }
 
+export const reconsider = () => (isDeclined = false);
+
 /** Ask the person; whether there is a key to try now. All who ask meanwhile share one question. */
-export function ask(why) {
+export async function ask(why) {
+  if (isDeclined) return false;
   asking ??= new Promise((resolve) => {
     byId("key-why").textContent = why;
     byId("key").value = "";
@@ -30,7 +34,8 @@ export function ask(why) {
 function took() {
   const value = byId("key").value.trim();
   byId("key").value = "";
-  if (dialog.returnValue !== "use") return false;
+  isDeclined = dialog.returnValue !== "use";
+  if (isDeclined) return false;
   keep(value, byId("key-keep").checked);
   return value !== "";
 }

@@ -112,7 +112,7 @@ export class Lab {
     const place = this.#watchPlace(name, signal).catch(() => {});
     try {
       for await (const event of this.api.events(entry.job.id, entry.live.heard, signal)) {
-        entry.live.heard = event.id ?? entry.live.heard;
+        entry.live.heard = event.id || entry.live.heard;
         this.#take(name, event);
       }
     } finally {
@@ -162,7 +162,7 @@ export class Lab {
 
 function waitingFor(error) {
   if (error instanceof Away) return error.message;
-  if (error.code === "unavailable") return "The worker is still loading.";
+  if (error.code === "unavailable" && error.message.includes("worker")) return "The worker is still loading.";
   if (error.code === "queue_full") return "The queue is full.";
   return error.message;
 }

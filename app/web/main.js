@@ -44,6 +44,7 @@ const status = new Status(api, async ({ isReady, isLoading }) => {
 });
 
 function submit(wish) {
+  keyring.reconsider();
   const { entry, taken } = lab.wish(wish);
   look(entry.name);
   if (matchMedia("(max-width: 54rem)").matches) byId("tray").scrollIntoView(); // it lies below the form
@@ -88,8 +89,10 @@ shelf.addEventListener("change", ({ detail: name }) => {
     sheet.select(name);
   }
   if (entry) tell(entry);
-  status.isBusy = shelf.all.some(isOpen);
+  const open = shelf.all.filter(isOpen).length;
+  status.isBusy = open > 0;
   document.documentElement.dataset.busy = String(status.isBusy);
+  document.title = open ? `${many(open, "job")} developing · Darkroom` : "Darkroom";
 });
 
 /** Beginnings and ends are said aloud, every step is not. */
@@ -102,7 +105,10 @@ function tell(entry) {
   say(now === "succeeded" ? `${many(images.length, "picture")} ready: ${entry.wish.prompt}` : stateOf(entry, tray.isLoading));
 }
 
-byId("key-button").addEventListener("click", () => keyring.ask("Sent with every request of this page."));
+byId("key-button").addEventListener("click", () => {
+  keyring.reconsider();
+  keyring.ask("Sent with every request of this page. Without one, the page forgets the last.");
+});
 byId("clear").addEventListener("click", () => {
   const ended = shelf.all.filter((entry) => !isOpen(entry));
   if (!confirm(`Erase ${many(ended.length, "finished job")}, here and on the service?`)) return;

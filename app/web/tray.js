@@ -1,6 +1,7 @@
 /** The tray: the job one looks at, large; in its state now, without losing the focus meanwhile. */
 
 import { h } from "./dom.js";
+import { save } from "./save.js";
 import { isOpen } from "./shelf.js";
 import { addressOf, factsOf, fileName, stateOf } from "./words.js";
 
@@ -81,7 +82,7 @@ export class Tray {
     return [
       h("span", { class: "seed" }, `seed ${image.seed}`),
       h("button", again, "Again with this seed"),
-      h("a", { class: "quiet", href: addressOf(image), download: fileName(request, image), "data-action": `save-${image.index}` }, "Download"),
+      h("a", { class: "quiet", href: addressOf(image), download: fileName(request, image), onclick: save, "data-action": `save-${image.index}` }, "Download"),
     ];
   }
 

@@ -95,10 +95,13 @@ class HandWorker:
         total = self.job(job_id).total_steps
         self.services.store.progressed(Progress(job_id, lease, step, total) for step in steps)
 
-    def store_image(self, job_id: str, lease: str, index: int = 0) -> bytes:
-        """Store one picture; its bytes, which are no picture at all."""
+    def store_image(
+        self, job_id: str, lease: str, index: int = 0, data: bytes | None = None
+    ) -> bytes:
+        """Store one picture; its bytes, which are no picture at all unless given."""
         spec = self.job(job_id).spec
-        key, data = image_key(job_id, index, spec.output_format), f"{job_id} {index}".encode()
+        key = image_key(job_id, index, spec.output_format)
+        data = data or f"{job_id} {index}".encode()
         self.services.images.put(key, data)
         image = StoredImage(
             index=index,

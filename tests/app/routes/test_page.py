@@ -5,9 +5,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from app.routes.page import WEB
-from tests.app.front_end import FrontEnd, assert_problem
+from app.settings import Settings
+from tests.app.front_end import FrontEnd, assert_problem, serving
+from tests.service import Store
 
 MAX_BYTES = 150_000
 FILES = sorted(path for path in WEB.rglob("*") if path.is_file())
@@ -24,6 +27,22 @@ def test_a_page_comes_with_a_strict_policy(front_end: FrontEnd, path: str) -> No
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
+
+
+def test_pictures_that_a_bucket_hands_out_may_be_shown(store: Store, tmp_path: Path) -> None:
+    bucket = {
+        "store_url": "s3://pictures/all",
+        "s3_endpoint": "http://127.0.0.1:9",
+        "s3_public_endpoint": "https://bucket.example.org",
+        "s3_access_key_id": SecretStr("key"),
+        "s3_secret_access_key": SecretStr("secret"),
+    }
+    with serving(Settings(redis_url=store.url, data_dir=tmp_path, **bucket)) as front_end:
+        page = front_end.http.get("/").headers["content-security-policy"]
+        docs = front_end.http.get("/docs").headers["content-security-policy"]
+
+    assert "img-src 'self' data: https://bucket.example.org;" in page
+    assert "bucket" not in docs
 
 
 def test_every_file_that_a_page_names_is_served(front_end: FrontEnd) -> None:
