@@ -4,14 +4,17 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from app import handlers
 from app.answer_headers import AnswerHeaders
 from app.dependencies import Services
 from app.jobs.expiry import Sweeper
 from app.limits import BodyLimit
+from app.metrics.requests import RequestMetrics
+from app.metrics.service import ServiceCollector
 from app.request_ids import RequestIds
-from app.routes import deliveries, events, images, inspection, jobs, page, system
+from app.routes import deliveries, events, images, inspection, jobs, metrics, page, system
 from app.routes.openai import routes as openai
 from app.routes.replicate import models, predictions
 from app.settings import Settings
@@ -23,11 +26,15 @@ VERSION = "0.1.0"
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; without settings, those of the environment."""
     settings = settings or Settings()
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         services = Services.connected(settings)
         app.state.services = services
+        figures = services.redis, services.catalogue, services.queues, services.store
+        registry.register(ServiceCollector(*figures))
         sweeper = Sweeper(services.images, services.redis, settings.job_ttl_s)
         async with services.feed.reading(), sweeper.sweeping():
             yield
@@ -37,8 +44,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(AnswerHeaders)
     app.add_middleware(RequestIds)
+    app.add_middleware(RequestMetrics, registry=registry)
+    app.state.registry = registry
     handlers.install(app)
-    for routes in (jobs, deliveries, events, images, inspection, system, page):
+    for routes in (jobs, deliveries, events, images, inspection, system, metrics, page):
         app.include_router(routes.router)
     for routes in (openai, models, predictions):
         app.include_router(routes.router)

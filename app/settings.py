@@ -61,6 +61,7 @@ class Settings(BaseSettings):
         drain_s: After SIGTERM a worker's jobs may finish for so long; the rest goes back.
         job_ttl_s: How long a job that has ended, its events and its pictures are kept.
         embed_prompt: Whether a picture's own text says what was asked for.
+        metrics_open: Whether `/metrics` needs no key from other machines either.
         webhook_secret: `whsec_` and base64; two, separated by a comma, during a rotation. Unset
             means one that is made once and kept in Redis.
         webhook_allow: Networks and host names that webhooks may reach although they are private.
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     webhook_allow: str = ""
     webhook_retry_schedule: str = "5,30,120,600,1800,7200,18000,28800,43200"  # 27.7 hours
     embed_prompt: bool = True
+    metrics_open: bool = False
     log_level: str = "INFO"
 
     @field_validator(

@@ -163,6 +163,8 @@ class Engine:
             finished=self._settle(),
             failed=tuple(Failure(job_id, error) for job_id, error in failed.items()),
             previews=tuple(previews),
+            denoised=len(members),
+            rows=sum(generation.num_rows for generation in members),
         )
 
     def _evaluate(

@@ -7,7 +7,7 @@ job by its lease, so that nothing of an attempt that was lost can be taken for t
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,6 +24,7 @@ from worker.hearing import EngineStalled, Hearing
 from worker.pace import Every
 from worker.rq_bookkeeping import RqBookkeeping
 from worker.settlement import Settlement
+from worker.vitals import memory_bytes
 
 log = logging.getLogger(__name__)
 
@@ -213,6 +214,8 @@ class EngineWorker(RqBookkeeping):
                 slots_used=self._settlement.num_images,
                 seconds_per_image=self._hearing.pace.seconds_per_image,
                 is_ready=self._hearing.is_ready,
+                memory_bytes=memory_bytes(self._device),
+                **asdict(self._hearing.counts),
             )
         )
         self.say_alive()

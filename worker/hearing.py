@@ -28,6 +28,22 @@ class StopRequested:
 Said = Event | Stored | NotStored | Previewed | StopRequested
 
 
+@dataclass
+class Counts:
+    """What the engine has done since it started."""
+
+    forward_passes: int = 0
+    rows: int = 0
+    denoising_steps: int = 0
+    images: int = 0
+
+    def add(self, report: Report) -> None:
+        self.forward_passes += report.rows > 0
+        self.rows += report.rows
+        self.denoising_steps += report.denoised
+        self.images += len(report.images)
+
+
 class EngineStalled(RuntimeError):
     """The engine has shown no sign of life for too long, or has died."""
 
@@ -50,6 +66,7 @@ class Hearing:
         self._events = cast(SimpleQueue[Said], engine.outbox)
         self._output = Output(images, self._events.put, embed_prompt=embed_prompt)
         self.pace = Pace()
+        self.counts = Counts()
         self.is_ready = False
 
     def request_stop(self, job_id: str) -> None:
@@ -115,6 +132,7 @@ class Hearing:
         for failure in report.failed:
             self._fail(failure.job_id, failure.error)
         self.pace.count(len(report.images))
+        self.counts.add(report)
 
     def _hear_output(self, event: Stored | NotStored | Previewed) -> None:
         flight = self._settlement.flights.get(event.lease)

@@ -52,13 +52,19 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One step: the jobs that moved on, the images and jobs that ended with it."""
+    """One step: the jobs that moved on, the images and jobs that ended with it.
+
+    Attributes:
+        denoised: Images in the forward pass; `rows` of it altogether.
+    """
 
     progress: tuple[Progress, ...] = ()
     images: tuple[FinishedImage, ...] = ()
     finished: tuple[Finished, ...] = ()
     failed: tuple[Failure, ...] = ()
     previews: tuple[PreviewImage, ...] = ()
+    denoised: int = 0
+    rows: int = 0
 
 
 @dataclass(slots=True)

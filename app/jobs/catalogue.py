@@ -33,7 +33,7 @@ class ModelInfo(BaseModel):
 
 
 class WorkerInfo(BaseModel, frozen=True):
-    """What a worker says of itself with each heartbeat."""
+    """What a worker says of itself with each heartbeat; counts are since its start."""
 
     name: str
     device: str
@@ -42,6 +42,11 @@ class WorkerInfo(BaseModel, frozen=True):
     slots_used: int
     seconds_per_image: float | None = None
     is_ready: bool = False
+    memory_bytes: int = 0
+    forward_passes: int = 0
+    rows: int = 0
+    denoising_steps: int = 0
+    images: int = 0
     expires_at: float = 0.0
 
 

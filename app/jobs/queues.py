@@ -108,6 +108,20 @@ class JobQueues:
     def _list_of(self, job: Job) -> str:
         return self.queue(queue_name(job.spec.model, job.spec.priority)).key
 
+    def heads(self, model: str) -> dict[Priority, tuple[int, str | None]]:
+        """By priority how many jobs wait, and the id of the eldest."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for priority in Priority:
+                key = self.queue(queue_name(model, priority)).key
+                pipe.llen(key)
+                pipe.lindex(key, 0)
+            found = pipe.execute()
+        heads = [
+            (length, head and head.decode())
+            for length, head in zip(*[iter(found)] * 2, strict=True)
+        ]
+        return dict(zip(Priority, heads, strict=True))
+
     def waiting(self, models: Iterable[str]) -> int:
         with self._redis.pipeline(transaction=False) as pipe:
             for key in self.keys(models):

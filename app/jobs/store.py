@@ -5,6 +5,7 @@ lease, sets the fields and appends the event, all or nothing. A result that come
 which has lost its lease is therefore never seen.
 """
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +15,13 @@ from typing import Any, cast
 
 from redis import Redis
 from redis.client import Pipeline
+from redis.exceptions import RedisError
 
 from app.jobs import keys
 from app.jobs.job import FailureCode, Job, JobStatus, StoredImage, now
 from app.jobs.previews import Previews
 from app.jobs.queues import JobQueues
+from app.jobs.tally import Tally
 from app.jobs.webhook import WebhookEvent, delivery_id
 
 QUEUED = JobStatus.QUEUED.value
@@ -45,6 +48,7 @@ class JobStore:
         self._redis = redis
         self._queues = queues
         self._previews = Previews(redis)
+        self._tally = Tally(redis)
         self._job_ttl_s = job_ttl_s
         script = files("app.jobs").joinpath("transition.lua").read_text()
         self._transition = redis.register_script(script)
@@ -184,7 +188,17 @@ class JobStore:
         self, job_id: str, allowed: str, lease: str, status: JobStatus, fields: dict[str, str]
     ) -> bool:
         fields = {**fields, "status": status.value, "finished_at": now().isoformat()}
-        return self._change(job_id, allowed, lease, status.value, fields, ttl_s=self._job_ttl_s)
+        has_ended = self._change(
+            job_id, allowed, lease, status.value, fields, ttl_s=self._job_ttl_s
+        )
+        if has_ended:
+            self._count(job_id)
+        return has_ended
+
+    def _count(self, job_id: str) -> None:
+        with contextlib.suppress(RedisError):  # the job has ended; a figure is not worth an error
+            if job := self.get(job_id):
+                self._tally.ended(job)
 
     def _change(
         self,

@@ -15,6 +15,7 @@ from redis.commands.core import Script
 
 from app.jobs import keys
 from app.jobs.job import Job
+from app.jobs.tally import Tally
 from app.jobs.webhook import WebhookEvent, delivery_id
 from app.webhooks.delivery import Attempt, Delivery, DeliveryState
 
@@ -40,6 +41,7 @@ class Ledger:
         self._claim = _script(redis, "claim")
         self._settle = _script(redis, "settle")
         self._again = _script(redis, "again")
+        self._tally = Tally(redis)
 
     def get(self, wanted: str) -> Delivery | None:
         return self._get_many([wanted])[0]
@@ -89,6 +91,7 @@ class Ledger:
                 MAX_ATTEMPTS_KEPT,
             ],
         )
+        self._tally.tried(state.value, attempt.response_code)
 
     def send_again(self, delivery: Delivery) -> bool:
         """Owe it once more; False if it has been erased meanwhile."""

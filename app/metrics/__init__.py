@@ -1,0 +1,1 @@
+"""What the service tells Prometheus: its own requests, and what Redis knows of all processes."""
