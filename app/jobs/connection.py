@@ -1,8 +1,11 @@
 """How every process reaches Redis: short time-outs, a few quick retries, bytes in and out."""
 
+from typing import Any
+
 from redis import Redis
 from redis.asyncio import BlockingConnectionPool as AsyncPool
 from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError
@@ -37,4 +40,15 @@ def connect_async(url: str) -> AsyncRedis:
         socket_timeout=STREAM_BLOCK_S + CONNECT_TIMEOUT_S,
         retry=AsyncRetry(ExponentialBackoff(cap=0.2, base=0.02), RETRIES, (ConnectionError,)),
     )
+    pool.connection_class = type("Told", (_TellsOfLoss, pool.connection_class), {})
     return AsyncRedis.from_pool(pool)
+
+
+class _TellsOfLoss(AbstractConnection):
+    """A lost connection is a ConnectionError, also on uvloop, which calls it a RuntimeError."""
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            raise ConnectionError(str(error)) from error
