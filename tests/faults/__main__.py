@@ -11,8 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 from tests.faults.campaign import Verdict, campaign
+from tests.faults.checker import check
 from tests.faults.figures import table
-from tests.faults.history import Accepted, Ended, Struck, Told
+from tests.faults.history import Accepted, Ended, Struck, Told, read
 from tests.tiny_checkpoint import write_tiny_checkpoint
 
 
@@ -21,19 +22,41 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1, 9)))
     parser.add_argument("--faults", type=int, default=28, help="of each seed")
     parser.add_argument("--keep", type=Path, help="folder for the histories of all campaigns")
+    parser.add_argument("--judge", type=Path, help="run nothing: judge the histories kept there")
     options = parser.parse_args()
+    if options.judge:
+        verdicts = judge(options.judge)
+    else:
+        verdicts = strike(options.seeds, options.faults, options.keep)
+    print(f"\n{table(verdict.history for verdict in verdicts)}\n\n{total(verdicts)}")
+    return 1 if any(verdict.violations for verdict in verdicts) else 0
+
+
+def strike(seeds: list[int], faults: int, keep: Path | None) -> list[Verdict]:
+    """One campaign a seed."""
     verdicts = list[Verdict]()
     with tempfile.TemporaryDirectory(prefix="faults-") as temporary:
         checkpoint = write_tiny_checkpoint(Path(temporary) / "checkpoint")
-        for seed in options.seeds:
+        for seed in seeds:
             began, folder = time.monotonic(), Path(temporary) / str(seed)
             folder.mkdir()
-            verdict = campaign(seed, options.faults, checkpoint, folder)
+            verdict = campaign(seed, faults, checkpoint, folder)
             verdicts.append(verdict)
             print(f"{line(verdict)}  {time.monotonic() - began:.0f} s", flush=True)
-            report(verdict, folder, options.keep)
-    print(f"\n{table(verdict.history for verdict in verdicts)}\n\n{total(verdicts)}")
-    return 1 if any(verdict.violations for verdict in verdicts) else 0
+            report(verdict, folder, keep)
+    return verdicts
+
+
+def judge(folder: Path) -> list[Verdict]:
+    """What was kept of earlier campaigns, judged again."""
+    verdicts = list[Verdict]()
+    for path in sorted(folder.glob("seed-*.jsonl")):
+        history = read(path)
+        verdicts.append(Verdict(int(path.stem.rpartition("-")[2]), history, check(history)))
+        print(line(verdicts[-1]))
+        for violation in verdicts[-1].violations:
+            print(f"  {violation.rule}: {violation.detail[:300]}")
+    return verdicts
 
 
 def line(verdict: Verdict) -> str:

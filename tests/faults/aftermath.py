@@ -50,7 +50,7 @@ def end_of(http: httpx.Client, job_id: str) -> Ended:
             break
         time.sleep(0.2)
     with http.stream("GET", f"/v1/jobs/{job_id}/events") as stream:
-        told = [(event_id, kind) for event_id, kind, _ in events(stream)]
+        told = [[event_id, kind] for event_id, kind, _ in events(stream)]
     webhook = job["request"]["webhook"]
     return Ended(
         at=time.time(),
@@ -62,7 +62,7 @@ def end_of(http: httpx.Client, job_id: str) -> Ended:
         attempts=job["attempts"],
         wanted=webhook["events"] if webhook else [],
         stream=told,
-        deliveries=[(one["id"], one["status"]) for one in deliveries],
+        deliveries=[[one["id"], one["status"]] for one in deliveries],
         bad_pictures=list(bad_pictures(http, job)),
         error=job["error"]["code"] if job["error"] else "",
     )

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 TERMINAL = ("succeeded", "failed", "canceled")
 
@@ -71,8 +71,8 @@ class Ended:
     finished_at: float
     attempts: int
     wanted: list[str]
-    stream: list[tuple[str, str]]
-    deliveries: list[tuple[str, str]]
+    stream: list[list[str]]
+    deliveries: list[list[str]]
     bad_pictures: list[str]
     error: str = ""
 
@@ -123,6 +123,13 @@ class History:
         """One JSON object a line, for whoever wants to know what happened."""
         lines = (json.dumps({"kind": type(e).__name__, **asdict(e)}) for e in self.entries)
         path.write_text("\n".join(lines) + "\n")
+
+
+def read(path: Path) -> History:
+    """A history as `History.write` left it."""
+    kinds = {kind.__name__: kind for kind in get_args(Entry)}
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return History([kinds[line.pop("kind")](**line) for line in lines])
 
 
 def result_of(job: Json) -> str:

@@ -57,7 +57,13 @@ class Stage:
     """Parts and wires by name."""
 
     def __init__(
-        self, folder: Path, checkpoint: Path, network: Network, receiver_port: int, history: History
+        self,
+        folder: Path,
+        checkpoint: Path,
+        network: Network,
+        receiver_port: int,
+        history: History,
+        **settings: str,
     ) -> None:
         self.history = history
         self.store = Store(folder / "valkey")
@@ -71,6 +77,7 @@ class Stage:
             webhook_secret=SECRET,
             webhook_allow="127.0.0.0/8",
             webhook_retry_schedule=WAITS,
+            **settings,
         )
         valkey = str(socket_path(self.store.data_dir.resolve()))
         self.wires = {

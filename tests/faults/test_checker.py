@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +21,13 @@ from tests.faults.history import (
     Struck,
     Told,
     Wrong,
+    read,
 )
 
 DONE = json.dumps(["succeeded", "12:00", None, [[0, 7, "abc"]]])
 OTHER = json.dumps(["succeeded", "12:00", None, [[0, 7, "abd"]]])
 UNTOLD = "webhook missing or wrong"
-STREAM = [("1-0", "queued"), ("2-0", "processing"), ("3-0", "succeeded")]
+STREAM = [["1-0", "queued"], ["2-0", "processing"], ["3-0", "succeeded"]]
 GOOD: list[Entry] = [
     Accepted(1.0, "ask-a", "a"),
     Accepted(1.2, "ask-a", "a"),  # the same submission, sent again
@@ -49,7 +51,7 @@ GOOD: list[Entry] = [
         attempts=2,
         wanted=["job.processing", "job.succeeded", "job.failed"],
         stream=STREAM,
-        deliveries=[("a-processing", "delivered"), ("a-succeeded", "delivered")],
+        deliveries=[["a-processing", "delivered"], ["a-succeeded", "delivered"]],
         bad_pictures=[],
     ),
 ]
@@ -70,6 +72,13 @@ def changed(kind: type, change: Callable[[Any], Any]) -> set[str]:
 
 def test_a_good_history_is_found_good() -> None:
     assert broken() == set()
+
+
+def test_a_history_that_was_written_is_read_as_it_was(tmp_path: Path) -> None:
+    history = History(list(GOOD))
+    history.write(tmp_path / "history.jsonl")
+
+    assert read(tmp_path / "history.jsonl") == history
 
 
 @pytest.mark.parametrize(
@@ -104,11 +113,11 @@ def test_a_planted_entry_is_found(entries: list[Entry], rule: str) -> None:
         (Ended, lambda end: replace(end, bad_pictures=["0 answers 404"]), "two visible results"),
         (
             Ended,
-            lambda end: replace(end, deliveries=[("m", "pending")]),
+            lambda end: replace(end, deliveries=[["m", "pending"]]),
             UNTOLD,
         ),
-        (Ended, lambda end: replace(end, stream=[*STREAM[:2], ("4-0", "failed")]), "stream broken"),
-        (Ended, lambda end: replace(end, stream=[*STREAM, ("4-0", "failed")]), "stream broken"),
+        (Ended, lambda end: replace(end, stream=[*STREAM[:2], ["4-0", "failed"]]), "stream broken"),
+        (Ended, lambda end: replace(end, stream=[*STREAM, ["4-0", "failed"]]), "stream broken"),
         (Told, lambda told: None, UNTOLD),
         (Told, lambda told: replace(told, answered=0), UNTOLD),
     ],
