@@ -72,7 +72,7 @@ class StoredImage(BaseModel, frozen=True):
     sha256: str
 
 
-class Job(BaseModel, frozen=True):
+class Job(BaseModel, frozen=True, hide_input_in_errors=True):
     """The record of one job.
 
     Attributes:
@@ -132,7 +132,7 @@ class Job(BaseModel, frozen=True):
         return record
 
 
-class JobEvent(BaseModel, frozen=True):
+class JobEvent(BaseModel, frozen=True, hide_input_in_errors=True):
     """One entry of a job's stream. `job` is set for events of status, `data` for the others."""
 
     id: str

@@ -30,7 +30,7 @@ class Priority(StrEnum):
     LOW = "low"
 
 
-class GenerationSpec(BaseModel, frozen=True, extra="forbid"):
+class GenerationSpec(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """One job's wish with nothing left open: seed drawn, size and scheduler decided.
 
     Attributes:

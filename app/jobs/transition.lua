@@ -2,7 +2,8 @@
 --
 -- KEYS: 1 record, 2 events, 3 deadlines, 4 receivers by when they are due, 5 the delivery that this
 --       event may make 6 prefix of the sets of open jobs
---       (beside these, the sorted set of the receiver and the open jobs of the owner in the record)
+--       (beside these, the sorted set of the receiver and the open jobs of the owner in the record,
+--       and the delivery that told of the job's beginning)
 -- ARGV: 1 statuses it may be in, separated by spaces, 2 the lease that must hold it ('' for any),
 --       3 type of the event ('' for none), 4 its data ('' for a snapshot of the record), 5 event maxlen,
 --       6 seconds that record and events live from now on ('' while the job is open),
@@ -49,6 +50,9 @@ end
 if ARGV[6] ~= '' then
   redis.call('EXPIRE', KEYS[1], ARGV[6])
   redis.call('EXPIRE', KEYS[2], ARGV[6])
+  -- What was told of the beginning goes with the record; what is still to be told is kept.
+  local began = string.gsub(KEYS[5], '%w+$', 'processing')
+  if redis.call('HGET', began, 'state') ~= 'pending' then redis.call('EXPIRE', began, ARGV[6]) end
   local known = redis.call('HMGET', KEYS[1], 'id', 'owner')
   redis.call('ZREM', KEYS[3], known[1])
   redis.call('SREM', KEYS[6] .. ':' .. known[2], known[1])

@@ -34,7 +34,7 @@ class Attempt(BaseModel, frozen=True):
     duration_s: float
 
 
-class Delivery(BaseModel, frozen=True):
+class Delivery(BaseModel, frozen=True, hide_input_in_errors=True):
     """What the store knows of one message.
 
     Attributes:

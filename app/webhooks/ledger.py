@@ -79,7 +79,12 @@ class Ledger:
         """Note a try and what is to come: the next one after `wait_s`, or none."""
         delivery, receiver = claim.delivery, claim.delivery.webhook.receiver
         self._settle(
-            keys=[keys.delivery(delivery.id), keys.due(receiver), keys.WEBHOOKS_DUE],
+            keys=[
+                keys.delivery(delivery.id),
+                keys.due(receiver),
+                keys.WEBHOOKS_DUE,
+                keys.record(delivery.job.id),
+            ],
             args=[
                 delivery.id,
                 receiver,

@@ -1,7 +1,8 @@
 -- Write down one try and what follows from it. A try whose claim has run out is noted and decides
 -- nothing: another sender has the delivery now, or somebody asked for it once more.
 --
--- KEYS: 1 delivery, 2 the receiver's deliveries by when each is due, 3 receivers by the same
+-- KEYS: 1 delivery, 2 the receiver's deliveries by when each is due, 3 receivers by the same,
+--       4 the job's record
 -- ARGV: 1 delivery id, 2 receiver, 3 claim, 4 the try, 5 state from now on, 6 seconds until the next
 --       try ('' for none), 7 seconds that the delivery is kept, 8 tries to keep in it
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -19,6 +20,10 @@ redis.call('HSET', KEYS[1], 'state', ARGV[5])
 redis.call('HINCRBY', KEYS[1], 'tries', 1)
 if ARGV[6] == '' then
   redis.call('HDEL', KEYS[1], 'next_at')
+  -- Nobody can ask for it once its job is forgotten, so it is not kept longer.
+  local left = redis.call('PTTL', KEYS[4])
+  if left > 0 then redis.call('PEXPIRE', KEYS[1], left) end
+  if left == -2 then redis.call('DEL', KEYS[1]) end
   redis.call('ZREM', KEYS[2], ARGV[1])
   if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('ZREM', KEYS[3], ARGV[2]) end
 else
