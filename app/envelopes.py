@@ -16,10 +16,15 @@ Envelope = Callable[[Refusal, str], JSONResponse]
 def answer(path: str, error: ServiceError | Refusal) -> JSONResponse:
     """The refusal as the dialect of this path says it."""
     refusal = error if isinstance(error, Refusal) else error.refusal
+    return envelope_of(path)(refusal, path)
+
+
+def envelope_of(path: str) -> Envelope:
+    """The form in which refusals on this path are written."""
     for prefix, envelope in ENVELOPES.items():
         if path == prefix or path.startswith(f"{prefix}/"):
-            return envelope(refusal, path)
-    return native(refusal, path)
+            return envelope
+    return native
 
 
 def native(refusal: Refusal, path: str) -> JSONResponse:

@@ -7,8 +7,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from app.envelopes import answer
 from app.errors import (
@@ -49,7 +51,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refused_by_framework(request: Request, error: HTTPException) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
         title, code = str(error.detail), CODES.get(error.status_code, "internal_error")
-        headers = error.headers or {}
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(sorted(_methods_of(app, request.url.path)))
         refusal = Refusal(error.status_code, code, title, title, headers=headers)
         return answer(request.url.path, refusal)
 
@@ -76,6 +80,15 @@ def install(app: FastAPI) -> None:
 def field_errors(found: list[dict[str, Any]]) -> list[FieldError]:
     """What pydantic found wrong, as ours; so much of it as is worth sending."""
     return [_field_error(one) for one in found[:MAX_ERRORS]]
+
+
+def _methods_of(app: FastAPI, path: str) -> set[str]:
+    """What may be asked of a path; the framework itself names one route's methods only."""
+    found = set[str]()
+    for route in iter_route_contexts(app.routes):
+        if route.methods and compile_path(route.path or "")[0].match(path):
+            found |= route.methods
+    return found
 
 
 def _of_validation(found: list[dict[str, Any]]) -> ServiceError:

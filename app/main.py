@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from app import handlers
+from app import handlers, openapi
 from app.answer_headers import AnswerHeaders
 from app.dependencies import Services
 from app.jobs.expiry import Sweeper
@@ -52,4 +52,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for routes in (openai, models, predictions):
         app.include_router(routes.router)
     app.mount("/web", page.Assets(directory=page.WEB))
+    openapi.install(app, has_keys=settings.api_keys is not None)
     return app

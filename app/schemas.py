@@ -8,7 +8,15 @@ import secrets
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+)
 
 from app.errors import FieldError, InvalidRequest
 from app.jobs.catalogue import ModelInfo
@@ -46,11 +54,16 @@ def _not_twice(events: list[WebhookEvent]) -> list[WebhookEvent]:
     return events
 
 
+def _whole(value: Any) -> Any:
+    """JSON knows no integers: 5.0 is the number 5 (JSON Schema 2020-12, 4.2.2)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Text = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_no_nul)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Metadatum = Annotated[str, StringConstraints(max_length=512), AfterValidator(_no_nul)]
 MetadataKey = Annotated[Metadatum, Field(min_length=1)]
-Integer = Annotated[int, Strict()]  # neither true nor "5"
+Integer = Annotated[int, Strict(), BeforeValidator(_whole)]  # neither true nor "5"
 Number = Annotated[float, Strict()]
 
 
@@ -61,7 +74,10 @@ class WebhookWish(BaseModel):
 
     url: Annotated[str, StringConstraints(max_length=2_048), AfterValidator(_is_receiver)]
     events: Annotated[list[WebhookEvent], AfterValidator(_not_twice)] = Field(
-        default=list(ENDINGS), min_length=1, max_length=len(WebhookEvent)
+        default=list(ENDINGS),
+        min_length=1,
+        max_length=len(WebhookEvent),
+        json_schema_extra={"uniqueItems": True},
     )
 
     def to_webhook(self, base_url: str, keep_s: int) -> Webhook:

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from app import intake
 from app.dependencies import Owner, RequestLinks, Service, Services
 from app.jobs.events import BEGINNING
-from app.jobs.job import Job, JobEvent, StoredImage
+from app.jobs.job import Job, JobEvent, JobStatus, StoredImage
 from app.links import Links
 from app.schemas import ImageView, JobView
 
@@ -24,15 +24,34 @@ KEEP_ALIVE = ": still here\n\n"
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies must not hold it back
 
 
-@router.get("/{job_id}/events", response_class=StreamingResponse)
+class EventStream(StreamingResponse):
+    media_type = "text/event-stream"
+
+
+EVENT: dict[str, Any] = {  # what stands in the lines of one event; a preview has no id
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"enum": [*JobStatus, "progress", "preview", "image"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
+
+
+@router.get(
+    "/{job_id}/events",
+    response_class=EventStream,
+    responses={200: {"content": {EventStream.media_type: {"schema": EVENT}}}},
+)
 async def events(
     job_id: str,
     services: Service,
     owner: Owner,
     links: RequestLinks,
     previews: bool = False,
-    last_event_id: Annotated[str, Header(pattern=r"^\d{1,18}-\d{1,18}$")] = BEGINNING,
-) -> StreamingResponse:
+    last_event_id: Annotated[str, Header(pattern=r"^[0-9]{1,18}-[0-9]{1,18}$")] = BEGINNING,
+) -> EventStream:
     """Every event after `Last-Event-ID`, each once and in order, until the job has ended.
 
     With `previews=true` also small pictures of what is being drawn, at most two a second of each
@@ -40,7 +59,7 @@ async def events(
     """
     job = await run_in_threadpool(intake.find_job, services, job_id, owner)
     stream = _stream(services, job, links, last_event_id, previews)
-    return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
+    return EventStream(stream, headers=HEADERS)
 
 
 async def _stream(

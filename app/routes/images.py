@@ -9,11 +9,19 @@ from fastapi import APIRouter, Header, Query, Response
 from app.dependencies import Service
 from app.errors import Gone, NotFound
 from app.jobs.images import content_type, is_image_key
+from app.jobs.spec import OutputFormat
 
 router = APIRouter(tags=["images"])
 
 
-@router.get("/images/{key:path}", response_class=Response)
+PICTURE = {"content": {one.content_type: {} for one in OutputFormat}}
+
+
+@router.get(
+    "/images/{key:path}",
+    response_class=Response,
+    responses={200: PICTURE, 304: {"description": "The picture is the one you have"}, 410: {}},
+)
 def image(
     key: str,
     services: Service,

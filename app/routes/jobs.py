@@ -1,7 +1,6 @@
 """The native dialect: jobs, one resource, as the contract names everything."""
 
-import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -9,7 +8,6 @@ from starlette.concurrency import run_in_threadpool
 
 from app import intake
 from app.dependencies import Owner, RequestLinks, Service, Services
-from app.errors import FieldError, InvalidRequest
 from app.headers import Key, Prefer, seconds_to_wait
 from app.jobs.admission import IdempotencyKey
 from app.jobs.images import image_keys
@@ -20,8 +18,15 @@ from app.schemas import JobPage, JobView, Submission
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
+CURSOR = r"^[0-9]{1,12}(\.[0-9]{1,9})?$"
+TAKEN: dict[int | str, dict[str, Any]] = {
+    200: {"model": JobView, "description": "It ended within the wait"},
+    409: {},
+    410: {},
+}
 
-@router.post("", status_code=202, response_model=JobView)
+
+@router.post("", status_code=202, response_model=JobView, responses=TAKEN)
 async def submit(
     submission: Submission,
     request: Request,
@@ -63,10 +68,10 @@ def newest(
     links: RequestLinks,
     status: JobStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    cursor: Annotated[str | None, Query(pattern=CURSOR)] = None,
 ) -> JobPage:
     """The caller's jobs, newest first."""
-    jobs = services.store.newest(owner, status, limit + 1, _before(cursor))
+    jobs = services.store.newest(owner, status, limit + 1, float(cursor) if cursor else None)
     page = jobs[:limit]
     return JobPage(
         data=[JobView.of(job, links, intake.place_in_queue(services, job)) for job in page],
@@ -112,14 +117,6 @@ def erase(job_id: str, services: Service, owner: Owner) -> None:
     services.store.erase(job)
     if not job.status.is_terminal:
         services.images.delete(keys)
-
-
-def _before(cursor: str | None) -> float | None:
-    if cursor is None:
-        return None
-    if not re.fullmatch(r"\d{1,12}(\.\d{1,9})?", cursor):
-        raise InvalidRequest(FieldError(field="cursor", message="is not one of ours"))
-    return float(cursor)
 
 
 def _view(services: Services, job: Job, links: Links) -> JobView:
