@@ -2,7 +2,8 @@
 
 `DARKROOM_API_KEYS` is `name:secret,...` or `@file` with one `name:secret` a line. The file is read
 again whenever it changes, so keys are rotated without a restart: two lines of one name are two
-secrets of the same owner.
+secrets of the same owner. Where the secret itself should not lie, `name:sha256:HEX` holds its
+SHA-256 (`printf %s SECRET | sha256sum`).
 """
 
 import base64
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 ANONYMOUS = "anonymous"  # the owner of every job while there are no keys
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+HASHED = re.compile(r"sha256:([0-9a-fA-F]{64})")
 MIN_SECRET = 16
 
 
@@ -120,6 +122,9 @@ def parse(entries: list[str]) -> list[ApiKey]:
         name, _, secret = entry.strip().partition(":")
         if not NAME.fullmatch(name):
             raise ValueError(f"key {place}: expected name:secret, the name of A-Z a-z 0-9 _ -")
+        if hashed := HASHED.fullmatch(secret):
+            keys.append(ApiKey(name, bytes.fromhex(hashed[1])))
+            continue
         if len(secret) < MIN_SECRET:
             raise ValueError(f"key {place} ({name}): a secret has at least {MIN_SECRET} characters")
         keys.append(ApiKey(name, sha256(secret.encode()).digest()))

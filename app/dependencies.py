@@ -8,6 +8,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from app.auth import KeyRing
+from app.deny import DenyList
 from app.jobs.admission import Door
 from app.jobs.catalogue import Catalogue
 from app.jobs.connection import connect, connect_async
@@ -29,6 +30,7 @@ class Services:
 
     settings: Settings
     keys: KeyRing
+    deny: DenyList
     redis: Redis
     stream_redis: AsyncRedis
     queues: JobQueues
@@ -54,6 +56,7 @@ class Services:
         return cls(
             settings=settings,
             keys=KeyRing(settings.api_keys),
+            deny=DenyList(settings.prompt_deny),
             redis=redis,
             stream_redis=stream_redis,
             queues=queues,

@@ -68,6 +68,14 @@ class TooLarge(ServiceError):
     status_code, code, title = 413, "too_large", "The request is too large"
 
 
+class TooSlow(ServiceError):
+    status_code, code, title = 408, "too_slow", "The request took too long to come"
+
+
+class HeadTooLarge(ServiceError):
+    status_code, code, title = 431, "head_too_large", "The request's head is too large"
+
+
 class InvalidRequest(ServiceError):
     """Fields with values that cannot be; names each of them."""
 

@@ -67,10 +67,12 @@ def submit(
     Raises:
         QueueFull: As many jobs wait as may; says when to come back.
         RateLimited: The owner has spent a quota, or has as many open jobs as one may have.
-        InvalidRequest: The job alone costs more than a whole quota.
+        InvalidRequest: The prompt is on the deny-list, or the job costs more than a whole quota.
         IdempotencyMismatch: The key came before with another body.
         Gone: The key's job has been erased since.
     """
+    if services.deny.forbids(spec.prompt):
+        raise InvalidRequest(FieldError(field="prompt", message="asks for what is not drawn here"))
     job = Job(
         id=job_id or uuid4().hex,
         owner=owner,

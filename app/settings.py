@@ -57,6 +57,7 @@ class Settings(BaseSettings):
         max_jobs_per_key: Jobs of one key that may wait or be drawn; one more is refused with 429.
         rate_limit_requests: Submissions of one key in so many seconds, as `100/60`.
         rate_limit_megapixel_steps: Its pixels times steps, in millions, as `500/60`.
+        prompt_deny: Phrases that no prompt may hold, separated by commas, or `@file`.
         job_lease_s: A worker silent for so long loses its jobs to another.
         drain_s: After SIGTERM a worker's jobs may finish for so long; the rest goes back.
         job_ttl_s: How long a job that has ended, its events and its pictures are kept.
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
     max_jobs_per_key: int | None = Field(default=None, ge=1)
     rate_limit_requests: str = Field(default="", pattern=QUOTA)
     rate_limit_megapixel_steps: str = Field(default="", pattern=QUOTA)
+    prompt_deny: str | None = None
     job_lease_s: int = Field(default=15, ge=2)
     drain_s: float = Field(default=20.0, ge=0)
     job_ttl_s: int = Field(default=86_400, ge=60)

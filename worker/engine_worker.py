@@ -16,6 +16,8 @@ from redis.exceptions import RedisError
 from app.jobs.catalogue import Catalogue, ModelInfo, WorkerInfo
 from app.jobs.images import ImageStore
 from app.jobs.job import FailureCode, Job
+from app.jobs.queues import JobQueues
+from app.jobs.reconciler import Reconciler
 from app.jobs.store import JobStore
 from worker.delivery import Taken
 from worker.engine_thread import Admit, EngineThread, Quit
@@ -81,6 +83,8 @@ class EngineWorker(RqBookkeeping):
         )
         self._beat = Every(min(BEAT_EVERY_S, terms.lease_s / 3), self._say_alive)
         self._recover = Every(self.recover_every_s, self._recover_jobs)
+        reconciler = Reconciler(redis, store, JobQueues(redis))
+        self._reconcile = Every(float(terms.lease_s), reconciler.look)
         self._is_clearing = False
         self._stop_at: float | None = None
         self.on_stop = self._hearing.request_stop
@@ -222,7 +226,8 @@ class EngineWorker(RqBookkeeping):
         self._settlement.prolong()
 
     def _recover_jobs(self) -> None:
-        self.recover()
+        if self.recover():
+            self._reconcile()
         for job in self._store.overdue():
             self._store.expired(job)
 

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
-from app.jobs.images import image_key
+from app.jobs.images import ImagesUnavailable, image_key
 from app.jobs.job import FailureCode, Job, StoredImage
 from worker.rq_bookkeeping import Running
 
@@ -26,6 +26,12 @@ class Outcome:
     message: str = ""
     error: BaseException | None = None
 
+    @property
+    def cause(self) -> str:
+        """For the log: what was raised, and by whose word; nothing that a client has sent."""
+        cause = self.error.__cause__ if self.error else None
+        return " from ".join(type(one).__name__ for one in (self.error, cause) if one)
+
 
 CANCELED = Outcome(Ending.CANCELED)
 OVERDUE = Outcome(Ending.FAILED, FailureCode.DEADLINE_EXCEEDED, "The deadline passed.")
@@ -41,6 +47,21 @@ def is_overdue(job: Job) -> bool:
     """Whether the job's own deadline has passed."""
     left_s = time_left_s(job)
     return left_s is not None and left_s < 0
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """A failure in words for the client; paths and hosts of ours are for the log."""
+    code, message = FailureCode.GENERATION_FAILED, f"{type(error).__name__}: {error}"
+    if isinstance(error, ImagesUnavailable | OSError):
+        message = "The picture could not be stored."
+    elif isinstance(error, MemoryError) or _names_memory(error):
+        code, message = FailureCode.OUT_OF_MEMORY, "The device has not enough memory for this job."
+    return Outcome(Ending.FAILED, code, message, error)
+
+
+def _names_memory(error: Exception) -> bool:
+    # CUDA has a class of its own; the CPU allocator raises a plain RuntimeError.
+    return "OutOfMemory" in type(error).__name__ or "can't allocate memory" in str(error)
 
 
 @dataclass

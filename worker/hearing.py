@@ -7,9 +7,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, cast
 
 from app.jobs.images import ImageStore
-from app.jobs.job import FailureCode
 from worker.engine_thread import Dead, EngineThread, Event, Ready, Rejected, Stepped, Warned
-from worker.flight import CANCELED, Ending, Outcome
+from worker.flight import CANCELED, outcome_of
 from worker.output import NotStored, Output, Previewed, Stored
 from worker.pace import Pace
 from worker.report import Report
@@ -153,7 +152,4 @@ class Hearing:
 
     def _fail(self, lease: str, error: Exception) -> None:
         if flight := self._settlement.flights.get(lease):
-            is_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
-            code = FailureCode.OUT_OF_MEMORY if is_memory else FailureCode.GENERATION_FAILED
-            message = f"{type(error).__name__}: {error}"
-            self._settlement.end(flight, Outcome(Ending.FAILED, code, message, error))
+            self._settlement.end(flight, outcome_of(error))

@@ -200,19 +200,20 @@ class RqBookkeeping(BaseWorker):
             self.register_birth()
         self.heartbeat()
 
-    def recover(self) -> None:
+    def recover(self) -> bool:
         """Put jobs of dead workers back; those out of attempts fail, told through `on_lost`.
 
-        One worker at a time does this, behind a lock shorter than the period.
+        One worker at a time does this, behind a lock shorter than the period; False for the others.
         """
         period_ms = int(self.recover_every_s * 800)
         if not self.connection.set(RECOVERY_LOCK, self.name, nx=True, px=period_ms):
-            return
+            return False
         for queue in self.queues:
             queue.started_job_registry.cleanup(exception_handlers=[self._abandoned])
         self._unstick()
         if self.should_run_maintenance_tasks:
             self.run_maintenance_tasks()
+        return True
 
     def _abandoned(self, job: RqJob, *exc_info: Any) -> None:
         if exc_info[0] is AbandonedJobError and not job.should_retry:

@@ -11,14 +11,13 @@ from redis.exceptions import RedisError
 
 from app.jobs.images import ImageStore, ImagesUnavailable
 from app.jobs.job import FailureCode, Job
+from app.jobs.reconciler import LOST
 from app.jobs.store import JobStore, Progress
 from worker.engine_thread import Cancel, Order, Preview
 from worker.flight import CANCELED, OVERDUE, Ending, Flight, Outcome, is_overdue
 from worker.rq_bookkeeping import RqBookkeeping, Running
 
 log = logging.getLogger(__name__)
-
-LOST = "The worker was lost on every attempt."
 
 
 class Settlement:
@@ -99,7 +98,7 @@ class Settlement:
             self._store.canceled(job_id, lease)
             self._close(flight, self._rq.stop)
             return
-        log.warning("job.failed id=%s code=%s", job_id, outcome.code)
+        log.warning("job.failed id=%s code=%s cause=%s", job_id, outcome.code, outcome.cause)
         self._store.failed(job_id, lease, outcome.code, outcome.message)
         error = outcome.error or RuntimeError(outcome.message)
         self._close(flight, lambda running: self._rq.fail(running, error))

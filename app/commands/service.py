@@ -21,6 +21,8 @@ from app.commands.generate import ending
 from app.commands.pictures import save
 from app.commands.terminal import Key, fail, tell
 from app.commands.watching import hand_in, watch
+from app.connections import BoundedProtocol, allow_many_files
+from app.deny import DenyList
 from app.embedded import StoreFailed, socket_path
 from app.lifeline import end_with_supervisor
 from app.settings import Settings
@@ -67,9 +69,11 @@ def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
         fail("DARKROOM_REDIS_URL is not set; `darkroom up` starts a store itself")
     _refuse_unless_bindable(settings, host, port)
     sys.setswitchinterval(SWITCH_S)
+    allow_many_files()
     uvicorn.run(
         "app.main:create_app",
         factory=True,
+        http=BoundedProtocol,
         host=host,
         port=port,
         log_level=settings.log_level.lower(),
@@ -131,6 +135,10 @@ def _refuse_unless_bindable(settings: Settings, host: str, port: int) -> None:
         is_open = KeyRing(settings.api_keys).is_open
     except ValueError as error:
         fail(f"DARKROOM_API_KEYS: {error}")
+    try:
+        DenyList(settings.prompt_deny)
+    except ValueError as error:
+        fail(str(error))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

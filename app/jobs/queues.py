@@ -73,8 +73,9 @@ class JobQueues:
     def keys(self, models: Iterable[str]) -> list[str]:
         return [self.queue(name).key for name in queue_names(models)]
 
-    def delivery(self, job_id: str, spec: GenerationSpec) -> Delivery:
-        """RQ's side of a new job: attempts bounded, put at the front when a worker is lost."""
+    def delivery(self, job_id: str, spec: GenerationSpec, attempts: int = 0) -> Delivery:
+        """RQ's side of a job that waits: attempts bounded, at the front when a worker is lost."""
+        left = max(0, MAX_ATTEMPTS - 1 - attempts)
         queue = self.queue(queue_name(spec.model, spec.priority))
         job = queue.create_job(
             FUNCTION,
@@ -82,7 +83,7 @@ class JobQueues:
             timeout=-1,
             result_ttl=RESULT_TTL_S,
             failure_ttl=RESULT_TTL_S,
-            retry=Retry(max=MAX_ATTEMPTS - 1, enqueue_at_front=True),
+            retry=Retry(max=left, enqueue_at_front=True) if left else None,
             status=RqStatus.QUEUED,
         )
         job.enqueued_at = now()
@@ -133,6 +134,22 @@ class JobQueues:
             for name in queue_names(models):
                 pipe.zcard(self.queue(name).started_job_registry.key)
             return sum(cast(list[int], pipe.execute()))
+
+    def has_given_up(self, job_id: str) -> bool:
+        """Whether RQ counts the job among those that have failed."""
+        status = cast(bytes | None, self._redis.hget(RqJob.key_for(job_id), "status"))
+        return status == RqStatus.FAILED.value.encode()
+
+    def put_back(self, job: Job) -> None:
+        """Have RQ deliver a job that it has lost, before all others."""
+        delivery = self.delivery(job.id, job.spec, job.attempts)
+        with self._redis.pipeline() as pipe:
+            pipe.hset(delivery.job_key, mapping=cast(Any, delivery.fields))
+            pipe.sadd(REGISTERED, delivery.queue_key)
+            pipe.zrem(keys.line(job.owner, job.spec.model), job.id)
+            pipe.lpush(delivery.queue_key, job.id)
+            pipe.rpush(keys.doorbell(job.spec.model), job.id)
+            pipe.execute()
 
     def withdraw(self, job: Job) -> None:
         """Take a job out of its queue for good."""

@@ -7,12 +7,13 @@ which has lost its lease is therefore never seen.
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, cast
 
+from pydantic import ValidationError
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
@@ -87,8 +88,29 @@ class JobStore:
     def overdue(self) -> list[Job]:
         """Open jobs whose deadline has passed."""
         found = self._redis.zrangebyscore(keys.DEADLINES, "-inf", now().timestamp(), 0, PAGE)
-        ids = [job_id.decode() for job_id in cast(list[bytes], found)]
-        return [job for job in self.get_many(ids) if job]
+        return self._readable(cast(list[bytes], found))
+
+    def open_jobs(self) -> Iterator[Job]:
+        """Every job that has not ended, in no order; ids that stand for none are struck off."""
+        for key in self._redis.scan_iter(f"{keys.OPEN}:*"):
+            ids = list(cast(set[bytes], self._redis.smembers(key)))
+            for page in (ids[start : start + PAGE] for start in range(0, len(ids), PAGE)):
+                with self._redis.pipeline(transaction=False) as pipe:
+                    for job_id in page:
+                        pipe.hget(keys.record(job_id.decode()), "status")
+                    said = cast(list[bytes | None], pipe.execute())
+                is_open = [(status or b"").decode() in (QUEUED, PROCESSING) for status in said]
+                if gone := [one for one, stays in zip(page, is_open, strict=True) if not stays]:
+                    cast(Any, self._redis).srem(key, *gone)
+                yield from self._readable(set(page) - set(gone))
+
+    def _readable(self, ids: Iterable[bytes]) -> list[Job]:
+        """The records of these; those of another version are left to whoever wrote them."""
+        found: list[Job | None] = []
+        for job_id in ids:
+            with contextlib.suppress(ValidationError):
+                found.append(self.get(job_id.decode()))
+        return [job for job in found if job]
 
     # -- what a client may do --
 

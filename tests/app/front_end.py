@@ -15,6 +15,7 @@ import httpx
 import uvicorn
 
 from app.client import Event, read_events
+from app.connections import BoundedProtocol
 from app.dependencies import Services
 from app.jobs.catalogue import ModelInfo, WorkerInfo
 from app.jobs.images import image_key
@@ -221,6 +222,7 @@ def serving(settings: Settings) -> Generator[FrontEnd]:
     app = create_app(settings)
     config = uvicorn.Config(
         app,
+        http=BoundedProtocol,
         port=free_port(),
         log_config=None,
         access_log=False,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -80,6 +81,14 @@ def test_a_file_of_keys_is_rotated_without_a_restart(tmp_path: Path) -> None:
 
     with pytest.raises(Unauthorized):
         keys.owner_of(f"Bearer {ALICE}")
+
+
+def test_a_key_of_which_only_the_hash_is_kept_opens_the_door() -> None:
+    keys = KeyRing(SecretStr(f"alice:sha256:{sha256(ALICE.encode()).hexdigest()}"))
+
+    assert keys.owner_of(f"Bearer {ALICE}") == "alice"
+    with pytest.raises(Unauthorized):
+        keys.owner_of(f"Bearer sha256:{sha256(ALICE.encode()).hexdigest()}")
 
 
 def test_a_broken_file_leaves_the_keys_as_they_were(tmp_path: Path) -> None:

@@ -82,3 +82,30 @@ def test_a_client_that_hangs_up_is_told_to_the_application() -> None:
     asyncio.run(BodyLimit(note)({"type": "http", "headers": []}, hung_up, send))
 
     assert sent == [{"type": "http.disconnect"}]
+
+
+def refused(messages: list[Message], **bounds: float) -> int:
+    """The status that a limit of these bounds answers when a body never ends."""
+    sent: list[Message] = []
+    left = list(messages)
+
+    async def receive() -> Message:
+        if not left:
+            await asyncio.sleep(60)
+        return left.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    limit = BodyLimit(echo, **bounds)  # type: ignore[arg-type]
+    asyncio.run(limit({"type": "http", "path": "/", "headers": []}, receive, send))
+    assert limit._held_bytes == 0
+    return int(sent[0]["status"])
+
+
+def test_a_body_that_takes_too_long_is_refused() -> None:
+    assert refused([chunk(b"1")], timeout_s=0.05) == 408
+
+
+def test_bodies_on_their_way_share_a_bound() -> None:
+    assert refused([chunk(b"123"), chunk(b"456")], max_held_bytes=5) == 503

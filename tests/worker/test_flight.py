@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+import torch
 from redis import Redis
 
-from app.jobs.job import StoredImage, now
+from app.jobs.images import ImagesUnavailable
+from app.jobs.job import FailureCode, StoredImage, now
 from tests.worker.in_hand import a_bookkeeper, a_job, admitted
-from worker.flight import CANCELED, OVERDUE, Flight, is_overdue
+from worker.flight import CANCELED, OVERDUE, Flight, is_overdue, outcome_of
 
 
 def a_picture(index: int) -> StoredImage:
@@ -63,3 +65,25 @@ def test_a_deadline_counts_from_submission() -> None:
     assert not is_overdue(job)
     earlier = now() - timedelta(seconds=61)
     assert is_overdue(job.model_copy(update={"created_at": earlier}))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (MemoryError(), FailureCode.OUT_OF_MEMORY),
+        (torch.OutOfMemoryError("CUDA out of memory"), FailureCode.OUT_OF_MEMORY),
+        (RuntimeError("[enforce fail] can't allocate memory"), FailureCode.OUT_OF_MEMORY),
+        (ImagesUnavailable("No space left on device: /srv/images"), FailureCode.GENERATION_FAILED),
+        (OSError(28, "No space left", "/srv/images"), FailureCode.GENERATION_FAILED),
+        (ValueError("why"), FailureCode.GENERATION_FAILED),
+    ],
+)
+def test_a_failure_is_told_in_words_that_give_no_place_away(
+    error: Exception, code: FailureCode
+) -> None:
+    outcome = outcome_of(error)
+
+    assert outcome.code is code
+    assert outcome.message
+    assert "/srv" not in outcome.message
+    assert type(error).__name__ in outcome.cause
