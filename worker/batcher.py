@@ -1,11 +1,12 @@
 """Which generations share the next forward pass. Counts, keys and times, no tensors.
 
-The most urgent generation chooses the batch key; the next urgent of that key fill the pass up to
-the number of rows at which a row is nearly cheapest. One that does not fit is passed over.
+The most urgent generation of the owner served least chooses the batch key; the next in the same
+order fill the pass up to the number of rows at which a row is nearly cheapest. One that does not
+fit is passed over.
 """
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from worker.claim import Claim
@@ -52,6 +53,7 @@ class Batcher(Generic[G]):
         self._row_s = costs.seconds(self.max_rows) / self.max_rows
         self._inside: list[G] = []
         self._limits: dict[Hashable, int] = {}
+        self._served: dict[str, float] = {}
 
     def add(self, generation: G) -> None:
         self._inside.append(generation)
@@ -64,7 +66,9 @@ class Batcher(Generic[G]):
         if not self._inside:
             return []
         now = self.clock()
-        ranked = sorted(self._inside, key=lambda one: one.claim.rank(now, self._row_s))
+        ranked = self._in_turn(
+            sorted(self._inside, key=lambda one: one.claim.rank(now, self._row_s))
+        )
         first = ranked[0]
         room = self._rows_of(first)
         batch: list[G] = []
@@ -72,7 +76,35 @@ class Batcher(Generic[G]):
             if one.batch_key == first.batch_key and (one.num_rows <= room or not batch):
                 batch.append(one)
                 room -= one.num_rows
+                self._served[one.claim.owner] += one.num_rows * one.size
         return batch
+
+    def _in_turn(self, ranked: list[G]) -> list[G]:
+        """Each owner's by urgency, the owners by the work that was done for them so far.
+
+        An owner that comes in begins where the least served is, and is forgotten when it leaves.
+        """
+        lines: dict[str, list[G]] = {}
+        for one in ranked:
+            lines.setdefault(one.claim.owner, []).append(one)
+        known = {owner: self._served[owner] for owner in lines if owner in self._served}
+        least = min(known.values(), default=0.0)
+        self._served = {owner: known.get(owner, least) for owner in lines}
+        if len(lines) == 1:
+            return ranked
+        turns = [
+            (turn, place, one)
+            for owner, line in lines.items()
+            for place, (turn, one) in enumerate(zip(self._turns(owner, line), line, strict=True))
+        ]
+        return [one for _, _, one in sorted(turns, key=lambda turn: turn[:2])]
+
+    def _turns(self, owner: str, line: list[G]) -> Iterator[float]:
+        """The work that will have been done for the owner when each of its line comes."""
+        done = self._served[owner]
+        for one in line:
+            yield done
+            done += one.num_rows * one.size
 
     def limit(self, key: Hashable, rows: int) -> None:
         """From now on no more than so many rows of that key at once: more did not fit."""

@@ -24,12 +24,14 @@ class Claim:
         weight: A job of twice the weight counts as having half the work left.
         deadline_at: When it must have ended, by the same clock.
         work_left: Rows still to be evaluated over all its images, in rows of the native size.
+        owner: Whose it is: owners share the device, whatever the urgency of their jobs.
     """
 
     admitted_at: float
     weight: float = 1.0
     deadline_at: float | None = None
     work_left: float = 0.0
+    owner: str = ""
 
     def rank(self, now: float, row_s: float) -> float:
         """Shortest remaining work first, with ageing; `row_s` is what a row costs (s)."""

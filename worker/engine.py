@@ -84,10 +84,11 @@ class Engine:
         spec: GenerationSpec,
         skip: Collection[int] = (),
         time_left_s: float | None = None,
+        owner: str = "",
     ) -> tuple[str, ...]:
         """Take a job in, less the images in `skip`; it may join the batch at the next step.
 
-        `time_left_s`: until its deadline, if it has one.
+        `time_left_s`: until its deadline, if it has one. `owner`: with whom it shares its part.
 
         Returns what the client should know: parts of the wish that will not be heeded.
 
@@ -99,7 +100,7 @@ class Engine:
             raise ValueError(f"job {job_id} is in the engine already")
         admitted_at = self._batcher.clock()
         deadline_at = None if time_left_s is None else admitted_at + time_left_s
-        claim = Claim(admitted_at, WEIGHTS[spec.priority], deadline_at)
+        claim = Claim(admitted_at, WEIGHTS[spec.priority], deadline_at, owner=owner)
         conditions = self._pipeline.conditions(
             spec.prompt, spec.negative_prompt, spec.guidance_scale, spec.height, spec.width
         )

@@ -25,6 +25,7 @@ class Admit:
     spec: GenerationSpec
     skip: frozenset[int] = frozenset()
     time_left_s: float | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class EngineThread(Thread):
 
     def _admit(self, engine: Engine, wish: Admit) -> None:
         try:
-            warnings = engine.admit(wish.job_id, wish.spec, wish.skip, wish.time_left_s)
+            warnings = engine.admit(wish.job_id, wish.spec, wish.skip, wish.time_left_s, wish.owner)
         except Exception as error:
             self.outbox.put(Rejected(wish.job_id, error))
         else:

@@ -203,7 +203,7 @@ class EngineWorker(RqBookkeeping):
             flight.end(CANCELED)
         elif flight.outcome is None and not is_overdue(job):
             skip = frozenset(flight.indices)
-            self._engine.inbox.put(Admit(flight.lease, job.spec, skip, time_left_s(job)))
+            self._engine.inbox.put(Admit(flight.lease, job.spec, skip, time_left_s(job), job.owner))
 
     # -- staying alive, leaving --
 

@@ -228,3 +228,67 @@ def test_where_batching_is_no_cheaper_it_still_makes_nobody_wait_longer_on_avera
 def test_a_batch_has_room_for_at_least_one() -> None:
     with pytest.raises(ValueError, match="at least 1, not 0"):
         Batcher[Item](0)
+
+
+def of(owner: str, world: World, name: int, steps: int) -> Item:
+    item = world.add(name, steps)
+    item.claim.owner = owner
+    return item
+
+
+def test_owners_share_a_pass_however_many_images_each_has_inside() -> None:
+    world = World(max_batch_size=8)
+    for name in range(30):
+        of("a", world, name, steps=20)
+    world.step()
+    for name in range(100, 104):
+        of("b", world, name, steps=20)
+
+    world.step()
+
+    assert sorted(world.passes[-1])[4:] == [100, 101, 102, 103]
+
+
+def test_owners_take_turns_where_one_image_fills_a_pass() -> None:
+    world = World(LINEAR, max_batch_size=8)
+    for name in range(10):
+        of("a", world, name, steps=3)
+    of("b", world, 100, steps=6)
+    for _ in range(8):
+        world.step()
+
+    assert [one.count(100) for one in world.passes] in ([0, 1] * 4, [1, 0] * 4)
+
+
+def test_an_owner_that_comes_back_has_saved_up_no_claim() -> None:
+    world = World(LINEAR, max_batch_size=1)
+    of("b", world, 100, steps=1)
+    for name in range(10):
+        of("a", world, name, steps=4)
+    while 100 not in world.ended:
+        world.step()
+    for _ in range(10):
+        world.step()
+    of("b", world, 101, steps=4)
+    for _ in range(6):
+        world.step()
+
+    assert sum(101 in one for one in world.passes[-6:]) == 3
+
+
+@pytest.mark.parametrize("costs", [FREE, LINEAR])
+def test_a_crowd_inside_makes_nobody_wait_more_than_twice(costs: CostCurve) -> None:
+    def median_wait(crowd: int, count: int) -> float:
+        world = World(costs, max_batch_size=8)
+        for name in range(crowd):
+            of("a", world, name, steps=20)
+        for _ in range(7 if crowd else 0):
+            world.step()
+        began = world.now
+        for name in range(100, 100 + count):
+            of("b", world, name, steps=20)
+        world.run()
+        waits = sorted(at - began for name, at in world.ended.items() if name >= 100)
+        return waits[count // 2]
+
+    assert median_wait(32, 5) <= 2 * median_wait(0, 8)
