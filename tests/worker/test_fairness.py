@@ -38,6 +38,7 @@ def few_of_b(bench: Bench, redis: Redis, count: int) -> set[str]:
     return {admit(redis, "b").id for _ in range(count)}
 
 
+@pytest.mark.timeout(60)  # five hundred admissions and forty real endings
 @pytest.mark.parametrize("into_the_batch", [0, 10])
 def test_five_jobs_behind_five_hundred_wait_twice_a_full_batch_at_most(
     into_the_batch: int, redis: Redis, tmp_path: Path
