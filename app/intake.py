@@ -23,10 +23,11 @@ from app.errors import (
     NotFound,
     QueueFull,
     RateLimited,
+    ServiceError,
     Unavailable,
 )
 from app.jobs import quota
-from app.jobs.admission import IdempotencyKey, Verdict
+from app.jobs.admission import Admission, IdempotencyKey, Verdict
 from app.jobs.catalogue import ModelInfo, seconds_per_image
 from app.jobs.job import Dialect, Job, JobStatus, is_job_id, now
 from app.jobs.spec import GenerationSpec
@@ -97,19 +98,26 @@ def submit(
             return first, True
         case Verdict.MISMATCH:
             raise IdempotencyMismatch("This Idempotency-Key was used with another body.")
-        case Verdict.FULL:
-            seconds = ceil(admission.waiting * _seconds_per_job(services, spec.model))
-            raise QueueFull(
-                f"{admission.waiting} jobs wait already.", retry_after_s=max(1, seconds)
-            )
+        case _:
+            raise _refusal(services, spec, admission)
+
+
+def _refusal(services: Services, spec: GenerationSpec, admission: Admission) -> ServiceError:
+    """Too much, as an error that says when to come back."""
+    pace = _seconds_per_job(services, spec.model)
+    match admission.verdict:
         case Verdict.BUSY:
-            seconds = ceil(_seconds_per_job(services, spec.model))
             said = f"This key has {admission.waiting} open jobs, as many as it may have."
-            raise RateLimited(said, retry_after_s=max(1, seconds))
+            return RateLimited(said, retry_after_s=max(1, ceil(pace)))
         case Verdict.LIMITED:
             _refuse_if_never_allowed(services, spec)
             said = "This key has asked for as much as it may for now; RateLimit-Policy says more."
-            raise RateLimited(said, retry_after_s=admission.retry_after_s)
+            return RateLimited(said, retry_after_s=admission.retry_after_s)
+        case _:
+            seconds = ceil(admission.waiting * pace)
+            return QueueFull(
+                f"{admission.waiting} jobs wait already.", retry_after_s=max(1, seconds)
+            )
 
 
 def _refuse_if_never_allowed(services: Services, spec: GenerationSpec) -> None:
