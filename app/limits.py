@@ -9,7 +9,7 @@ from app.errors import ServiceError, TooLarge, TooSlow, Unavailable
 
 MAX_BODY_BYTES = 1 << 20
 MAX_PICTURE_BYTES = 16 << 20  # 2048 x 2048 pixels of noise as PNG, and some
-LARGER = {"/v1/images/inspect": MAX_PICTURE_BYTES}
+LARGER = {"/v1/images/inspect": MAX_PICTURE_BYTES, "/sdapi/v1/png-info": MAX_PICTURE_BYTES}
 MAX_HELD_BYTES = 64 << 20  # of all bodies that have begun and not ended
 BODY_TIMEOUT_S = 30.0
 

@@ -14,7 +14,18 @@ from app.limits import BodyLimit
 from app.metrics.requests import RequestMetrics
 from app.metrics.service import ServiceCollector
 from app.request_ids import RequestIds
-from app.routes import deliveries, events, images, inspection, jobs, metrics, page, system
+from app.routes import (
+    deliveries,
+    events,
+    huggingface,
+    images,
+    inspection,
+    jobs,
+    metrics,
+    page,
+    system,
+)
+from app.routes.a1111 import about, drawing, options, watching
 from app.routes.openai import routes as openai
 from app.routes.replicate import models, predictions
 from app.settings import Settings
@@ -49,7 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     handlers.install(app)
     for routes in (jobs, deliveries, events, images, inspection, system, metrics, page):
         app.include_router(routes.router)
-    for routes in (openai, models, predictions):
+    for routes in (openai, models, predictions, about, drawing, options, watching, huggingface):
         app.include_router(routes.router)
     app.mount("/web", page.Assets(directory=page.WEB))
     openapi.install(app, has_keys=settings.api_keys is not None)

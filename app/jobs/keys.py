@@ -17,6 +17,7 @@ OPEN = f"{PREFIX}:open"
 RECORDS = f"{PREFIX}:job"
 TALLY = f"{PREFIX}:tally"  # hash: counts for metrics, by name and labels; kept for ever
 SWEEP = f"{PREFIX}:sweep"  # held by whoever last swept up pictures without a record
+CHOSEN_MODELS = f"{PREFIX}:chosen_models"  # hash: owner -> model, as set in A1111's options
 WEBHOOKS_DUE = f"{PREFIX}:webhooks:due"  # sorted set: receivers by when they are next sent to
 WEBHOOK_SECRET = f"{PREFIX}:webhooks:secret"  # made once where no setting names one
 

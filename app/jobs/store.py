@@ -85,6 +85,12 @@ class JobStore:
             upper = f"({entries[-1][1]!r}"
         return jobs[:limit]
 
+    def open_jobs_of(self, owner: str) -> list[Job]:
+        """An owner's jobs that have not ended, in no order."""
+        ids = cast(set[bytes], self._redis.smembers(keys.open_jobs(owner)))
+        found = self.get_many([job_id.decode() for job_id in ids])
+        return [job for job in found if job and not job.status.is_terminal]
+
     def overdue(self) -> list[Job]:
         """Open jobs whose deadline has passed."""
         found = self._redis.zrangebyscore(keys.DEADLINES, "-inf", now().timestamp(), 0, PAGE)

@@ -132,10 +132,15 @@ def completed(job: Job, image: StoredImage, file: bytes, created_at: int) -> dic
     return {**_event(job, "completed", file, created_at), "seed": image.seed}
 
 
-def partial(job: Job, place: int, file_base64: str, created_at: int) -> dict[str, Any]:
-    """The event that shows a picture on its way; `place` counts from 0."""
-    event = _event(job, "partial_image", b"", created_at)
-    return {**event, "b64_json": file_base64, "partial_image_index": place}
+def partial(job: Job, place: int, data_url: str, created_at: int) -> dict[str, Any]:
+    """The event that shows a picture on its way, small; `place` counts from 0."""
+    kind, _, encoded = data_url.partition(",")
+    shown = {
+        "b64_json": encoded,
+        "partial_image_index": place,
+        "output_format": kind.removeprefix("data:image/").partition(";")[0],
+    }
+    return {**_event(job, "partial_image", b"", created_at), **shown}
 
 
 def _event(job: Job, kind: str, file: bytes, created_at: int) -> dict[str, Any]:

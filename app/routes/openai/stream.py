@@ -16,7 +16,7 @@ from app.dependencies import Services
 from app.envelopes import openai_error
 from app.errors import Gone, ServiceError
 from app.jobs.job import Job, JobEvent, StoredImage
-from app.routes.openai.schemas import completed
+from app.routes.openai.schemas import completed, partial
 
 KEEP_ALIVE = ": keepalive\n\n"
 DONE = "data: [DONE]\n\n"
@@ -26,12 +26,16 @@ async def stream(
     services: Services, job: Job, partial_images: int, *, is_kept: bool
 ) -> AsyncIterator[str]:
     """Events until the job has ended. A client that leaves before ends it, unless `is_kept`."""
-    is_over = False
+    is_over, shown = False, 0
+    following = translation.events_of(services, job, previews=partial_images > 0)
     try:
-        async with contextlib.aclosing(translation.events_of(services, job)) as events:
+        async with contextlib.aclosing(following) as events:
             async for event in events:
                 if event is None:
                     yield KEEP_ALIVE
+                elif event.is_preview and shown < partial_images:
+                    yield _sse(partial(job, shown, event.data["image"], int(time.time())))
+                    shown += 1
                 elif event.type == "image":
                     yield _sse(await run_in_threadpool(_completed, services, job, event))
                 elif event.is_terminal and event.job:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from app.jobs.previews import Previews
 from tests.app.front_end import FrontEnd
 from tests.service import Json, eventually
 
@@ -97,3 +98,32 @@ def test_a_refusal_before_the_stream_is_a_plain_error(front_end: FrontEnd) -> No
 
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "size"
+
+
+@pytest.mark.parametrize("wanted", [0, 2])
+def test_so_many_pictures_on_their_way_come_as_were_asked_for(
+    front_end: FrontEnd, wanted: int
+) -> None:
+    previews = Previews(front_end.services.redis)
+    with front_end.http.stream("POST", PATH, json={**BODY, "partial_images": wanted}) as answer:
+        job_id, lines = streamed(front_end, answer)
+        lease = front_end.worker.take(job_id)
+        seen: list[Json] = []
+        for shown in range(wanted):
+            image = base64.b64encode(b"%d" % shown).decode()
+            eventually(
+                lambda image=image: previews.publish(
+                    job_id, lease, {0: f"data:image/jpeg;base64,{image}"}
+                )
+            )
+            seen.append(json.loads(next(lines)))
+        front_end.worker.store_image(job_id, lease)
+        front_end.worker.succeed(job_id, lease)
+        last, _ = lines
+
+    assert json.loads(last)["type"] == "image_generation.completed"
+    for shown, event in enumerate(seen):
+        assert event["type"] == "image_generation.partial_image"
+        assert event["partial_image_index"] == shown
+        assert base64.b64decode(event["b64_json"]) == b"%d" % shown
+        assert event["output_format"] == "jpeg"
