@@ -125,7 +125,7 @@ class Service:
 
     def start_api(self) -> Process:
         command = [sys.executable, "-m", "app.cli", "api", "--port", str(self.port)]
-        process = self._start(command, "api.log")
+        process = self.start(command, "api.log")
         eventually(lambda: self.answers() or self._fail_if_dead(process))
         return process
 
@@ -134,7 +134,7 @@ class Service:
         known = set(self.ready_workers()) if wait else set[str]()
         extra = {f"DARKROOM_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "worker"]
-        process = self._start(command, f"worker-{len(self.processes)}.log", extra)
+        process = self.start(command, f"worker-{len(self.processes)}.log", extra)
         if wait:
             eventually(
                 lambda: set(self.ready_workers()) - known or self._fail_if_dead(process),
@@ -144,7 +144,7 @@ class Service:
 
     def start_webhooks(self) -> Process:
         """One sender of webhooks."""
-        return self._start([sys.executable, "-m", "app.cli", "webhooks"], "webhooks.log")
+        return self.start([sys.executable, "-m", "app.cli", "webhooks"], "webhooks.log")
 
     def submit(self, headers: Mapping[str, str] | None = None, **wish: Any) -> Json:
         answer = self.http.post("/v1/jobs", json={"prompt": "a red heart", **wish}, headers=headers)
@@ -177,7 +177,7 @@ class Service:
             process.stop()
         self.http.close()
 
-    def _start(
+    def start(
         self, command: list[str], log: str, extra: Mapping[str, str] | None = None
     ) -> Process:
         process = Process(command, {**self.env, **(extra or {})}, self.folder / log)
