@@ -12,11 +12,15 @@ from pathlib import Path
 
 from app.webhooks.signing import new_secret
 
-FILES: dict[str, Callable[[], str]] = {
-    "api_keys": lambda: f"first:{secrets.token_urlsafe(32)}\n",
-    "redis_password": lambda: secrets.token_urlsafe(32),
-    "webhook_secret": new_secret,
-    "s3_secret_key": lambda: secrets.token_urlsafe(32),
+FILES: dict[str, Callable[[Path], str]] = {
+    "redis_password": lambda folder: secrets.token_urlsafe(32),
+    "webhook_secret": lambda folder: new_secret(),
+    "s3_secret_key": lambda folder: secrets.token_urlsafe(32),
+    "prometheus_key": lambda folder: secrets.token_urlsafe(32),
+    "api_keys": lambda folder: (
+        f"first:{secrets.token_urlsafe(32)}\n"
+        f"prometheus:{(folder / 'prometheus_key').read_text(encoding='utf-8')}\n"
+    ),
 }
 HINT = """\
 An API key was made for you, of the name `first`. To read it:
@@ -43,15 +47,16 @@ def make_missing(folder: Path) -> list[str]:
     Raises:
         OSError: A file can neither be made nor read.
     """
-    return [name for name, make in FILES.items() if _make(folder / name, make)]
+    return [name for name, make in FILES.items() if _make(folder, name, make)]
 
 
-def _make(file: Path, make: Callable[[], str]) -> bool:
+def _make(folder: Path, name: str, make: Callable[[Path], str]) -> bool:
+    file = folder / name
     if file.exists():
         file.read_bytes()  # better said here than by each of its readers
         return False
     part = file.with_name(f".{file.name}")
-    part.write_text(make(), encoding="utf-8")
+    part.write_text(make(folder), encoding="utf-8")
     part.chmod(0o444)
     os.replace(part, file)  # whole or not at all
     return True

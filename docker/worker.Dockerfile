@@ -23,7 +23,6 @@ ARG TORCH=cpu
 ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
 WORKDIR /build
 RUN python -m venv --without-pip /opt/venv
-COPY requirements.lock .
 COPY --from=wanted /wanted/torch.txt .
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=bind,from=wheels,target=/wheels \
     case "$TORCH" in \
@@ -35,6 +34,7 @@ RUN --mount=type=cache,target=/root/.cache/pip --mount=type=bind,from=wheels,tar
  && pip --python /opt/venv/bin/python install "$@" --requirement torch.txt
 
 FROM torch AS packages
+COPY requirements.lock .
 COPY --from=wanted /wanted/packages.txt /wanted/text-encoder.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/venv/bin/python install --constraint requirements.lock --requirement packages.txt \

@@ -16,8 +16,11 @@ def test_what_is_missing_is_made_and_works_as_settings(tmp_path: Path) -> None:
     assert make_missing(tmp_path) == list(FILES)
 
     ring = KeyRing(SecretStr(f"@{tmp_path}/api_keys"))
-    name, _, secret = (tmp_path / "api_keys").read_text().strip().partition(":")
-    assert ring.owner_of(f"Bearer {secret}") == name
+    for line in (tmp_path / "api_keys").read_text().splitlines():
+        name, _, secret = line.partition(":")
+        assert ring.owner_of(f"Bearer {secret}") == name
+    scraper = (tmp_path / "prometheus_key").read_text()
+    assert ring.owner_of(f"Bearer {scraper}") == "prometheus"
     settings = Settings(
         redis_url="redis://store:6379/0",
         redis_password=SecretStr((tmp_path / "redis_password").read_text()),
