@@ -105,12 +105,17 @@ class Settlement:
 
     def _close(self, flight: Flight, tell_rq: Callable[[Running], None]) -> None:
         """Have RQ end what our record has ended, if RQ still thinks that it runs here."""
-        if self._rq.holds([flight.running])[0]:
+        if self._has_lease(flight) and self._rq.holds([flight.running])[0]:
             tell_rq(flight.running)
         else:
             log.warning("job.dropped id=%s", flight.job.id)
             self._rq.let_go(flight.running)
         self._forget(flight)
+
+    def _has_lease(self, flight: Flight) -> bool:
+        """Whether no later attempt has begun; RQ cannot tell two of one worker apart."""
+        record = self._store.get(flight.job.id)
+        return record is None or not flight.is_started or record.lease == flight.lease
 
     def _drop(self, flight: Flight) -> None:
         """The job is somebody else's by now, or erased: leave no trace of ours."""

@@ -1,0 +1,47 @@
+"""Two attempts at one job in the hands of one worker: only the one that holds the lease decides."""
+
+import time
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from app.jobs.job import Job, JobStatus
+from tests.worker.in_hand import admitted
+from tests.worker.test_engine_worker import WIP, Bench, lose
+from worker.flight import Ending, Outcome
+
+
+def taken_twice(bench: Bench, job: Job) -> tuple[str, str]:
+    """Leases of both attempts; RQ lists the first one still.
+
+    A heartbeat came between another worker's finding the lease run out and its putting the job
+    back: the entry was prolonged, and so is not swept away.
+    """
+    first = bench.admission().job_id
+    lose(bench)
+    bench.redis.zadd(WIP, {f"{job.id}:{first}": time.time() + 15})
+    bench.turn()
+    (second,) = {flight.lease for flight in bench.worker._flights.values()} - {first}
+    return first, second
+
+
+@pytest.mark.parametrize("way", ["draws", "beats", "fails"])
+def test_the_first_attempt_does_not_end_the_second(redis: Redis, tmp_path: Path, way: str) -> None:
+    bench = Bench(redis, tmp_path / "images", slots=8)
+    job = admitted(redis)
+    first, second = taken_twice(bench, job)
+
+    if way == "draws":
+        bench.draw(first)
+    elif way == "fails":
+        bench.worker._flights[first].end(Outcome(Ending.FAILED))
+    bench.worker._beat.hasten()
+    bench.turn()
+    bench.turn()
+    assert redis.zrange(WIP, 0, -1) == [f"{job.id}:{second}".encode()]
+    assert redis.hget(f"rq:job:{job.id}", "status") == b"started"
+    bench.draw(second)
+
+    assert bench.until_ended(job).status is JobStatus.SUCCEEDED
+    assert not redis.exists(WIP)
