@@ -17,14 +17,27 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 
 
-def fuzz(service: Service, examples: int, seed: int) -> int:
+# Other dialects refuse and forgive as their own services do, and a file's kind is read from its
+# bytes: there no schema says beforehand what is right.
+LENIENT = "^/v1/(images/|models/.+/|deployments|predictions|files)|^/sdapi|^/hf"
+BEFOREHAND = "positive_data_acceptance,negative_data_rejection"
+
+
+def fuzz_all(service: Service, examples: int, seed: int) -> int:
+    """Every operation; the number of cases."""
+    strict = fuzz(service, examples, seed, "--exclude-path-regex", LENIENT)
+    lenient = ["--include-path-regex", LENIENT, "--exclude-checks", BEFOREHAND]
+    return strict + fuzz(service, examples, seed, *lenient)
+
+
+def fuzz(service: Service, examples: int, seed: int, *options: str) -> int:
     """Send requests, right and wrong ones, alone and in sequences; the number of cases."""
     command = [
         *(sys.executable, "-m", "schemathesis.cli"),
         *("--config-file", str(ROOT / "tests/fuzz/schemathesis.toml")),
         *("run", f"{service.url}/openapi.json"),
         *("--header", f"Authorization: Bearer {KEY}"),
-        *("--checks", "all", "--phases", "examples,coverage,fuzzing,stateful"),
+        *("--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", *options),
         *("--max-examples", str(examples), "--seed", str(seed), "--continue-on-failure"),
     ]
     env = {
@@ -43,10 +56,10 @@ def fuzz(service: Service, examples: int, seed: int) -> int:
 
 @pytest.mark.timeout(300)
 def test_every_answer_is_one_that_the_schema_describes(fuzzed: Service) -> None:
-    assert fuzz(fuzzed, examples=4, seed=1) > 300
+    assert fuzz_all(fuzzed, examples=4, seed=1) > 300
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
 def test_two_thousand_cases_and_every_answer_is_described(fuzzed: Service) -> None:
-    assert sum(fuzz(fuzzed, examples=60, seed=seed) for seed in (2, 3)) >= 2_000
+    assert sum(fuzz_all(fuzzed, examples=40, seed=seed) for seed in (2, 3)) >= 2_000
