@@ -224,7 +224,7 @@ class JobStore:
         return has_ended
 
     def _count(self, job_id: str) -> None:
-        with contextlib.suppress(RedisError):  # the job has ended; a figure is not worth an error
+        with contextlib.suppress(RedisError, ValidationError):  # a figure is not worth an error
             if job := self.get(job_id):
                 self._tally.ended(job)
 
