@@ -35,7 +35,7 @@ def drawable(wish: dict[str, Any]) -> dict[str, Any]:
     wish = dict(wish)
     for name in ("width", "height"):
         if wish.get(name) is not None:
-            wish[name] = min(128, wish[name] // 16 * 16)
+            wish[name] = max(64, min(128, wish[name] // 16 * 16))
     for name, known in MODEL.items():
         if wish.get(name) is not None:
             wish[name] = known
