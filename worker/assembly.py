@@ -17,6 +17,7 @@ from models.pipeline import LatentDiffusionPipeline
 from worker.engine import Engine
 from worker.engine_thread import EngineThread
 from worker.engine_worker import EngineWorker, Terms
+from worker.safety import safety_check
 from worker.settings import WorkerSettings
 from worker.warm_up import warm_up
 
@@ -60,6 +61,7 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
         engine=EngineThread(load),
         redis=redis,
         embed_prompt=settings.embed_prompt,
+        look=safety_check(threshold) if (threshold := settings.safety_threshold) else None,
     )
 
 

@@ -25,6 +25,7 @@ from worker.flight import CANCELED, Flight, is_overdue, time_left_s
 from worker.hearing import EngineStalled, Hearing
 from worker.pace import Every
 from worker.rq_bookkeeping import RqBookkeeping
+from worker.safety import Look
 from worker.settlement import Settlement
 from worker.vitals import memory_bytes
 
@@ -69,6 +70,7 @@ class EngineWorker(RqBookkeeping):
         engine: EngineThread,
         redis: Any,
         embed_prompt: bool = True,
+        look: Look | None = None,
     ) -> None:
         super().__init__(
             name, [model.id], redis, terms.lease_s, min(RECOVER_EVERY_S, terms.lease_s / 3)
@@ -79,7 +81,7 @@ class EngineWorker(RqBookkeeping):
         self._settlement = Settlement(self, store, images, engine.inbox)
         self._flights = self._settlement.flights
         self._hearing = Hearing(
-            engine, self._settlement, images, terms.stall_s, embed_prompt=embed_prompt
+            engine, self._settlement, images, terms.stall_s, embed_prompt=embed_prompt, look=look
         )
         self._beat = Every(min(BEAT_EVERY_S, terms.lease_s / 3), self._say_alive)
         self._recover = Every(self.recover_every_s, self._recover_jobs)

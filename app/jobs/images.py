@@ -120,7 +120,7 @@ class ImageStore:
 def _open(url: str, s3: S3Access, endpoint: str | None, patience_s: float) -> ObjectStore:
     parts = urlsplit(url)
     if parts.scheme == "file":
-        return LocalStore(unquote(parts.path), mkdir=True)
+        return LocalStore(unquote(parts.path), mkdir=True, automatic_cleanup=True)
     if parts.scheme not in ("s3", "s3a"):
         return from_url(url)
     chosen = {

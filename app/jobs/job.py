@@ -51,6 +51,7 @@ class FailureCode(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     WORKER_LOST = "worker_lost"
+    CONTENT_REJECTED = "content_rejected"
     GENERATION_FAILED = "generation_failed"
 
 
