@@ -50,7 +50,7 @@ train: .venv/.dev
 
 # Every figure of docs/benchmarks.md.
 bench: .venv/.dev
-	$(BIN)/python -m worker.bench
+	$(BIN)/python -m worker.bench all
 	$(BIN)/python -m tests.bench.overhead
 	$(BIN)/python -m tests.bench.status_rate
 	$(BIN)/python -m tests.bench.fairness

@@ -116,6 +116,7 @@ class Service:
             "DARKROOM_DATA_DIR": str(folder),
             "DARKROOM_MODELS": f"default={checkpoint}",
             "DARKROOM_THREADS": "1",
+            "DARKROOM_RUNTIME": "torch",  # nothing to compile: a worker starts seconds earlier
             "DARKROOM_NICENESS": "0",  # leases here are so short that a busy machine outlasts them
             "PYTHONUNBUFFERED": "1",
             **{f"DARKROOM_{name.upper()}": value for name, value in settings.items()},

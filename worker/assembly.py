@@ -1,6 +1,7 @@
 """A worker put together from its settings: device, model, engine, store."""
 
 import contextlib
+import logging
 import os
 import socket
 from pathlib import Path
@@ -13,6 +14,7 @@ from app.jobs.catalogue import Catalogue, ModelInfo
 from app.jobs.images import WRITE_PATIENCE_S, ImageStore
 from app.jobs.queues import JobQueues
 from app.jobs.store import JobStore
+from models import runtimes
 from models.pipeline import LatentDiffusionPipeline
 from worker.engine import Engine
 from worker.engine_thread import EngineThread
@@ -20,6 +22,8 @@ from worker.engine_worker import EngineWorker, Terms
 from worker.safety import safety_check
 from worker.settings import WorkerSettings
 from worker.warm_up import warm_up
+
+log = logging.getLogger("worker")
 
 AUTOGROUP = Path("/proc/self/autogroup")  # where Linux weighs sessions rather than threads
 
@@ -44,8 +48,9 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
         pipeline = LatentDiffusionPipeline.from_checkpoint(
             settings.checkpoint(model.id), device=device, dtype=dtype
         )
+        install_runtime(pipeline, settings)
         costs = warm_up(pipeline, 2 * settings.max_batch_size)
-        return Engine(pipeline, settings.max_batch_size, costs)
+        return Engine(pipeline, settings.max_batch_size, costs, exact=settings.exact)
 
     return EngineWorker(
         name=f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}",
@@ -63,6 +68,18 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
         embed_prompt=settings.embed_prompt,
         look=safety_check(threshold) if (threshold := settings.safety_threshold) else None,
     )
+
+
+def install_runtime(pipeline: LatentDiffusionPipeline, settings: WorkerSettings) -> None:
+    """Have the networks computed by what the settings say.
+
+    Raises:
+        RuntimeMissing: OpenVINO is asked for and cannot compute this model here.
+    """
+    wanted = "torch" if settings.exact else settings.runtime
+    compiled = settings.data_dir / "compiled"
+    said = runtimes.install(pipeline.family, wanted, compiled, settings.threads)
+    log.info("runtime.installed: %s%s", said, ", exact" if settings.exact else "")
 
 
 def yield_to_front_end(niceness: int) -> None:

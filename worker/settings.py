@@ -18,6 +18,9 @@ class WorkerSettings(Settings):
         dtype: `auto` is float32 on a CPU and bfloat16 on a GPU.
         niceness: On a CPU, how much the worker leaves to whoever shares the machine; 0: nothing.
         threads: Threads of one tensor operation on a CPU; unset leaves it to torch.
+        runtime: What computes U-Nets: `auto` is OpenVINO on a CPU, torch elsewhere.
+        exact: Every picture has the bits of the plain torch loop in any company; its price is the
+            batching.
         max_batch_size: Guided images denoised together; others take half a place.
         max_inside: Images taken from the queue at once, being denoised or overtaken by shorter
             work; unset is four times `max_batch_size`.
@@ -30,6 +33,8 @@ class WorkerSettings(Settings):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     niceness: int = Field(default=15, ge=0, le=19)
     threads: int | None = Field(default=None, ge=1)
+    runtime: Literal["auto", "torch", "openvino"] = "auto"
+    exact: bool = False
     max_batch_size: int = Field(default=8, ge=1, le=256)
     max_inside: int | None = Field(default=None, ge=1, le=1024)
     stall_s: float = Field(default=120.0, gt=0)

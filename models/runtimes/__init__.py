@@ -1,0 +1,58 @@
+"""What a network is computed by: torch as it is, or a compiled form of the same network."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DConditionModel
+
+from models.card import CheckpointError
+from models.families import Family
+
+NAMES = ("auto", "torch", "openvino")
+
+
+class RuntimeMissing(CheckpointError):
+    """This runtime cannot compute that model here; a worker refuses to start."""
+
+
+def install(
+    family: Family, wanted: str = "auto", folder: Path | None = None, threads: int | None = None
+) -> str:
+    """Have the wanted runtime compute the family's networks from now on.
+
+    Args:
+        family: Its denoiser and its autoencoder are replaced by what is called like them.
+        wanted: One of `NAMES`; `auto` is OpenVINO where it can be and torch elsewhere.
+        folder: Where converted networks are kept for the next start.
+        threads: Cores to use; None: all that this process may.
+
+    Returns:
+        The runtime's name and version, for the record of what it draws.
+
+    Raises:
+        RuntimeMissing: OpenVINO is wanted and cannot be.
+    """
+    why_not = None if wanted == "torch" else _why_not_openvino(family)
+    if wanted == "openvino" and why_not:
+        raise RuntimeMissing("openvino", f"cannot compute this model here: {why_not}")
+    if wanted == "torch" or why_not:
+        return f"torch {torch.__version__.split('+')[0]}"
+    from models.runtimes import openvino
+
+    streams = threads or len(os.sched_getaffinity(0))
+    openvino.install(family, folder, min(streams, openvino.MOST_STREAMS))
+    return f"openvino {openvino.version()}"
+
+
+def _why_not_openvino(family: Family) -> str | None:
+    if family.device.type != "cpu":
+        return "the device is not the CPU"
+    if family.dtype != torch.float32:
+        return f"the dtype is {family.dtype}, not float32"
+    if not isinstance(family.denoiser, UNet2DConditionModel):
+        return f"its network is a {type(family.denoiser).__name__}, not a U-Net"
+    if importlib.util.find_spec("openvino") is None:
+        return "the package openvino is not installed"
+    return None

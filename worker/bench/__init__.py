@@ -1,0 +1,1 @@
+"""`python -m worker.bench`: our engine beside stock diffusers, same weights, same run."""
