@@ -20,15 +20,28 @@ SCHEDULERS: Mapping[str, tuple[type, Mapping[str, Any]]] = {
     "ddim": (diffusers.DDIMScheduler, {}),
     "ddpm": (diffusers.DDPMScheduler, {}),
     "euler": (diffusers.EulerDiscreteScheduler, {}),
+    "euler_karras": (diffusers.EulerDiscreteScheduler, {"use_karras_sigmas": True}),
+    "euler_exponential": (diffusers.EulerDiscreteScheduler, {"use_exponential_sigmas": True}),
+    "euler_beta": (diffusers.EulerDiscreteScheduler, {"use_beta_sigmas": True}),
     "euler_ancestral": (diffusers.EulerAncestralDiscreteScheduler, {}),
     "heun": (diffusers.HeunDiscreteScheduler, {}),
     "dpmpp_2m": (diffusers.DPMSolverMultistepScheduler, {}),
     "dpmpp_2m_karras": (diffusers.DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
+    "dpmpp_2m_exponential": (
+        diffusers.DPMSolverMultistepScheduler,
+        {"use_exponential_sigmas": True},
+    ),
+    "dpmpp_2m_beta": (diffusers.DPMSolverMultistepScheduler, {"use_beta_sigmas": True}),
     "dpmpp_2m_sde": (
         diffusers.DPMSolverMultistepScheduler,
         {"algorithm_type": "sde-dpmsolver++"},
     ),
+    "dpmpp_2m_sde_karras": (
+        diffusers.DPMSolverMultistepScheduler,
+        {"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True},
+    ),
     "unipc": (diffusers.UniPCMultistepScheduler, {}),
+    "unipc_karras": (diffusers.UniPCMultistepScheduler, {"use_karras_sigmas": True}),
     "lcm": (diffusers.LCMScheduler, {}),
     "pndm": (diffusers.PNDMScheduler, {"skip_prk_steps": True}),
 }
@@ -43,7 +56,9 @@ FLOW_SCHEDULERS: Mapping[str, tuple[type, Mapping[str, Any]]] = {
 # These carry x0 + sigma * noise in float32, and sigma is infinite at a terminal SNR of 0. diffusers
 # makes it 4096, which leaves 1e-3 of rounding in the picture; with 256 it is below 1e-4, and what
 # remains of the noise in a one-step picture is 0.4 %. The others carry numbers near 1.
-UNNORMALIZED = ("euler", "euler_ancestral", "heun", "pndm")
+UNNORMALIZED = (
+    "euler", "euler_karras", "euler_exponential", "euler_beta", "euler_ancestral", "heun", "pndm",
+)  # fmt: skip
 SMALLEST_ALPHA_BAR = 2.0**-16
 
 # The data that `supported` samples: x0 ~ N(mean, std^2) in every latent.

@@ -8,6 +8,8 @@ from models.schedule_table import ScheduleTable, table_of
 from models.schedulers import Scheduler
 from tests.tiny_checkpoint import EPSILON, ZERO_SNR
 
+pytestmark = pytest.mark.timeout(60)
+
 
 def laid_out(name: str, steps: int, config: dict[str, Any] = EPSILON) -> Scheduler:
     scheduler = schedulers.make(name, config)
