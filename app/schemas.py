@@ -213,6 +213,7 @@ class JobView(BaseModel):
     error: JobError | None
     attempts: int
     metrics: MetricsView
+    engine: str | None
     metadata: dict[str, str]
     warnings: list[str]
     urls: UrlsView
@@ -236,6 +237,7 @@ class JobView(BaseModel):
             error=job.error,
             attempts=job.attempts,
             metrics=_metrics(job),
+            engine=job.engine,
             metadata=job.metadata,
             warnings=job.warnings,
             urls=UrlsView(

@@ -48,9 +48,9 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
         pipeline = LatentDiffusionPipeline.from_checkpoint(
             settings.checkpoint(model.id), device=device, dtype=dtype
         )
-        install_runtime(pipeline, settings)
+        runtime = install_runtime(pipeline, settings)
         costs = warm_up(pipeline, 2 * settings.max_batch_size)
-        return Engine(pipeline, settings.max_batch_size, costs, exact=settings.exact)
+        return Engine(pipeline, settings.max_batch_size, costs, exact=settings.exact, name=runtime)
 
     return EngineWorker(
         name=f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}",
@@ -70,8 +70,8 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
     )
 
 
-def install_runtime(pipeline: LatentDiffusionPipeline, settings: WorkerSettings) -> None:
-    """Have the networks computed by what the settings say.
+def install_runtime(pipeline: LatentDiffusionPipeline, settings: WorkerSettings) -> str:
+    """Have the networks computed by what the settings say; returns its name and version.
 
     Raises:
         RuntimeMissing: OpenVINO is asked for and cannot compute this model here.
@@ -80,6 +80,7 @@ def install_runtime(pipeline: LatentDiffusionPipeline, settings: WorkerSettings)
     compiled = settings.data_dir / "compiled"
     said = runtimes.install(pipeline.family, wanted, compiled, settings.threads)
     log.info("runtime.installed: %s%s", said, ", exact" if settings.exact else "")
+    return said
 
 
 def yield_to_front_end(niceness: int) -> None:

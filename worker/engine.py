@@ -57,6 +57,7 @@ class Engine:
         costs: CostCurve = FREE,
         *,
         exact: bool = False,
+        name: str = "",
     ) -> None:
         """An engine with nobody inside.
 
@@ -66,9 +67,11 @@ class Engine:
             costs: Seconds of a forward pass by its rows.
             exact: Every image has forward passes and a scheduler object of its own: the bits of the
                 plain loop in any company and on any device, for the price of the batching.
+            name: What computes the networks, for the record of what it draws.
         """
         self._pipeline = pipeline
         self._exact = exact
+        self.name = f"{name}, exact" if exact else name
         self._formation: Formation | None = None
         self._batcher = Batcher[Generation](max_batch_size, costs)
         self._jobs: dict[str, _Job] = {}
@@ -245,7 +248,10 @@ class Engine:
     def _settle(self) -> tuple[Finished, ...]:
         now = self._batcher.clock()
         ended = [job_id for job_id, job in self._jobs.items() if not job.generations]
-        return tuple(Finished(job_id, now - self._jobs.pop(job_id).admitted_at) for job_id in ended)
+        return tuple(
+            Finished(job_id, now - self._jobs.pop(job_id).admitted_at, self.name)
+            for job_id in ended
+        )
 
     def _count(self, formation: Formation) -> None:
         distinct = len(set(formation.timesteps()))

@@ -79,6 +79,7 @@ class Flight:
         step: Progress that was published last.
         next_step: Progress that waits to be published.
         engine_s: Set once the engine is done with the job.
+        engine: What drew it, set with `engine_s`.
         previews: Data URLs by the image's index, until they are handed on.
         outcome: Set once, for every ending but success.
     """
@@ -93,6 +94,7 @@ class Flight:
     next_step: int = 0
     told_at: float = 0.0
     engine_s: float | None = None
+    engine: str = ""
     previews: dict[int, str] = field(default_factory=dict[int, str])
     asked_at: float = 0.0
     outcome: Outcome | None = None

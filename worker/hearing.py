@@ -129,7 +129,7 @@ class Hearing:
             self._output.preview(preview)
         for finished in report.finished:
             if flight := flights.get(finished.job_id):
-                flight.engine_s = finished.engine_s
+                flight.engine_s, flight.engine = finished.engine_s, finished.engine
         for failure in report.failed:
             self._fail(failure.job_id, failure.error)
         self.pace.count(len(report.images))

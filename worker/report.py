@@ -36,10 +36,14 @@ class PreviewImage:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A job whose last image is in; `engine_s` is the time from its admission to here."""
+    """A job whose last image is in; `engine_s` is the time from its admission to here.
+
+    `engine` names what drew it: runtime, version and mode.
+    """
 
     job_id: str
     engine_s: float
+    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class Settlement:
             if flight.outcome is not None:
                 self._settle_badly(flight, flight.outcome)
             elif flight.engine_s is not None and flight.has_all_images:
-                self._store.succeeded(flight.job, flight.lease, flight.engine_s)
+                self._store.succeeded(flight.job, flight.lease, flight.engine_s, flight.engine)
                 self._close(flight, self._rq.finish)
             elif is_overdue(flight.job):
                 self.end(flight, OVERDUE)

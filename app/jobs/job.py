@@ -80,6 +80,7 @@ class Job(BaseModel, frozen=True, hide_input_in_errors=True):
         lease: Names the one execution that may write results; empty until a worker takes it.
         step: Denoising steps done, as the mean over the job's images.
         engine_s: Seconds from the engine's taking the job to its last picture.
+        engine: What drew it: runtime, version and mode. Equal names draw equal bytes.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Job(BaseModel, frozen=True, hide_input_in_errors=True):
     lease: str = ""
     is_cancel_requested: bool = False
     engine_s: float | None = None
+    engine: str | None = None
 
     @property
     def total_steps(self) -> int:

@@ -189,8 +189,11 @@ class JobStore:
         fields = {f"image:{image.index}": value}
         return self._change(job_id, PROCESSING, lease, "image", fields, data=value)
 
-    def succeeded(self, job: Job, lease: str, engine_s: float) -> bool:
+    def succeeded(self, job: Job, lease: str, engine_s: float, engine: str = "") -> bool:
+        """End the job well; `engine` names what drew it: runtime, version and mode."""
         fields = {"step": str(job.total_steps), "engine_s": f"{engine_s:.6f}"}
+        if engine:
+            fields["engine"] = engine
         return self._finish(job.id, PROCESSING, lease, JobStatus.SUCCEEDED, fields)
 
     def expired(self, job: Job) -> bool:

@@ -273,6 +273,15 @@ def test_a_finished_job_tells_how_long_it_was_inside(pipeline: TinyPipeline) -> 
     assert 0 < finished.engine_s < 10
 
 
+def test_a_finished_job_tells_what_drew_it(pipeline: TinyPipeline) -> None:
+    engine = Engine(pipeline, 8, exact=True, name="torch 2.13.0")
+    engine.admit("job", a_spec(num_inference_steps=1))
+
+    (finished,) = engine.step().finished
+
+    assert finished.engine == "torch 2.13.0, exact"
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"width": 72}, {"height": 256}, {"scheduler": "heun"}, {"scheduler": "magic"},

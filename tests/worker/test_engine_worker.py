@@ -69,7 +69,9 @@ class Bench:
     def draw(self, lease: str, indices: tuple[int, ...] = (0,)) -> None:
         """The engine's last word of a job."""
         images = tuple(FinishedImage(lease, index, 1, PIXELS) for index in indices)
-        self.engine.outbox.put(Stepped(Report(images=images, finished=(Finished(lease, 0.5),))))
+        self.engine.outbox.put(
+            Stepped(Report(images=images, finished=(Finished(lease, 0.5, "torch 2"),)))
+        )
 
     def until_ended(self, job: Job) -> Job:
         give_up_at = time.monotonic() + 5
@@ -111,7 +113,7 @@ def test_a_job_goes_in_and_comes_out(bench: Bench) -> None:
     done = bench.until_ended(job)
 
     assert done.status is JobStatus.SUCCEEDED
-    assert done.engine_s == 0.5
+    assert (done.engine_s, done.engine) == (0.5, "torch 2")
     assert bench.told(job) == ["queued", "processing", "image", "image", "succeeded"]
     assert all(bench.images.get(image.key) for image in done.images)
 
