@@ -72,6 +72,12 @@ def read_card(path: str | Path) -> ModelCard:
         CheckpointError: the folder or its card is missing or not readable.
     """
     folder = Path(path)
+    if folder.is_file():
+        folder = folder.with_suffix("")
+        if not folder.is_dir():
+            raise CheckpointError(
+                path, f"a single file needs its configs in a folder {folder.name}/"
+            )
     if not folder.is_dir():
         raise CheckpointError(folder, "no such checkpoint folder")
     has_index = (folder / "model_index.json").is_file()

@@ -14,7 +14,7 @@ import torch
 import transformers
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 
-from models import layout
+from models import layout, single_file
 from models.card import (
     CheckpointError,
     ModelCard,
@@ -73,26 +73,35 @@ def load(
     names: Iterable[str] = ("unet", "vae"),
     card: ModelCard | None = None,
 ) -> Components:
-    """Load these components of a checkpoint folder; those that its index leaves out are not there.
+    """Load these components of a checkpoint; those that its index leaves out are not there.
+
+    The path is a folder in diffusers' layout, or a single file with such a folder beside it.
 
     `card` is the folder's own, for callers who have read it.
 
     Raises:
         CheckpointError: names the file that is missing, corrupt or refused.
     """
-    folder = Path(path)
-    card = card or read_card(folder)
+    folder = single_file.configs_of(Path(path))
+    card = card or read_card(path)
     _check_card(folder, card)
     scheduler_config = read_json(folder / SCHEDULER_CONFIG)
     kinds = _kinds(folder, names)
-    for name, kind in kinds.items():
-        if kind in NETWORKS.values():
+    weights = single_file.read(Path(path)) if Path(path).is_file() else {}
+    inside = {name for name, kind in kinds.items() if weights and single_file.has(weights, kind)}
+    for name in kinds.keys() - inside:
+        if kinds[name] in NETWORKS.values():
             _check_weights(folder, name, card)
-    modules = {name: _load(folder / name, kind, dtype) for name, kind in kinds.items()}
+    modules = {
+        name: single_file.load(weights, folder, name, kind, dtype)
+        if name in inside
+        else _load(folder / name, kind, dtype)
+        for name, kind in kinds.items()
+    }
     for module in modules.values():
         if isinstance(module, torch.nn.Module):
             # diffusers' own `to` warns of a dtype, even of the one it has
-            torch.nn.Module.to(module, device=device, dtype=dtype).requires_grad_(False)
+            torch.nn.Module.to(module, device=device, dtype=dtype).eval().requires_grad_(False)
     return Components(card, modules, scheduler_config, layout.options(folder))
 
 
@@ -187,7 +196,7 @@ def _load(component: Path, kind: type, dtype: torch.dtype) -> Any:
         lacking = sorted([*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])])
         reason = f"does not fit config.json: {len(lacking)} weights lack, {lacking[0]} the first"
         raise CheckpointError(weights[0], reason)
-    return module.eval()
+    return module
 
 
 def _load_tokenizer(folder: Path, kind: type) -> Any:

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 import models
 from app.settings import BUILT_IN, Settings
+from models.source import locate
 
 
 class WorkerSettings(Settings):
@@ -54,6 +55,10 @@ class WorkerSettings(Settings):
         return self.max_inside or 4 * self.max_batch_size
 
     def checkpoint(self, model_id: str) -> Path:
-        """The folder of a model."""
+        """The folder or file of a model; a hub's snapshot is fetched if need be.
+
+        Raises:
+            CheckpointError: it is nowhere, or a hub's name without a revision.
+        """
         path = self.model_paths[model_id]
-        return Path(models.__path__[0]) / "default" if path == BUILT_IN else Path(path)
+        return Path(models.__path__[0]) / "default" if path == BUILT_IN else locate(path)

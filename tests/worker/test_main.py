@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.service import Process, Store
+from tests.tiny_families import write_family
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -95,3 +96,32 @@ def test_a_store_that_does_not_answer_is_worth_another_try(
     ended = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "redis.unavailable" in ended.stderr
+
+
+def test_each_fault_of_somebody_elses_folder_is_named(store: Store, folder: Path) -> None:
+    names = ("pickle", "shard", "another")
+    models = {name: write_family("sd1", folder / name) for name in names}
+    clip = models["pickle"] / "text_encoder" / "model.safetensors"
+    clip.rename(clip.with_name("pytorch_model.bin"))
+    unet = models["shard"] / "unet"
+    (unet / WEIGHTS).unlink()
+    index = '{"weight_map": {"conv_in.weight": "part-2.safetensors"}}'
+    (unet / f"{WEIGHTS}.index.json").write_text(index)
+    (models["another"] / "model_index.json").write_text('{"_class_name": "AudioLDMPipeline"}')
+    workers = {
+        name: Process(
+            [sys.executable, "-m", "worker"],
+            environment(redis_url=store.url, models=f"default={path}", data_dir=str(folder)),
+            folder / f"{name}.log",
+        )
+        for name, path in models.items()
+    }
+    said = dict[str, str]()
+    for name, worker in workers.items():
+        assert worker.wait() == REFUSED, worker.said()
+        said[name] = worker.said()
+
+    assert f"{clip}: missing; pytorch_model.bin is refused: a pickle can run code" in said["pickle"]
+    assert f"{unet / 'part-2.safetensors'}: missing" in said["shard"]
+    assert "AudioLDMPipeline is none of the known families" in said["another"]
+    assert all("Traceback" not in text for text in said.values())
