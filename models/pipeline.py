@@ -5,6 +5,7 @@ and one checkpoint. Knows nothing of jobs, batches of strangers or image files.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import families, previews, schedulers
+from models.card import CheckpointError
 from models.families import Conditions, Family, Row
+from models.lora.rows import Wish
 from models.schedulers import Scheduler
 
 Pixels = NDArray[np.uint8]
@@ -57,10 +60,29 @@ class LatentDiffusionPipeline:
 
     @torch.inference_mode()
     def conditions(
-        self, prompt: str, negative_prompt: str, guidance_scale: float, height: int, width: int
+        self,
+        prompt: str,
+        negative_prompt: str,
+        guidance_scale: float,
+        height: int,
+        width: int,
+        loras: Wish = (),
     ) -> tuple[Conditions, ...]:
-        """The rows of one picture in every forward pass: two if guided, the negative one first."""
-        return self.family.conditions(prompt, negative_prompt, guidance_scale, height, width)
+        """The rows of one picture in every forward pass: two if guided, the negative one first.
+
+        Raises:
+            UnsupportedRequest: no such LoRA, or one of another model.
+        """
+        family = self.family
+        try:
+            mix = family.loras.mix(loras)
+        except KeyError as error:
+            raise UnsupportedRequest(f"this model has no LoRA {error}") from error
+        except CheckpointError as error:
+            raise UnsupportedRequest(f"LoRA {error.path.stem}: {error.reason}") from error
+        with family.loras.applied([mix]):
+            rows = family.conditions(prompt, negative_prompt, guidance_scale, height, width)
+        return tuple(replace(row, mix=mix) for row in rows) if mix.wish else rows
 
     def truncates(self, prompt: str) -> bool:
         """Whether this model reads only the beginning of the prompt."""
@@ -124,8 +146,9 @@ class LatentDiffusionPipeline:
     @torch.inference_mode()
     def forward(self, latents: Tensor, timesteps: Sequence[float], joined: Joined) -> Tensor:
         """Latents `[n, C, h, w]`, with a timestep and a condition each, to predictions."""
-        told = torch.tensor(timesteps, device=self.family.device)
-        return self.family.forward(latents, told, joined.prompt_embeds, joined.added)
+        family, told = self.family, torch.tensor(timesteps, device=self.family.device)
+        with family.loras.applied([one.mix for one in joined.rows]):
+            return family.forward(latents, told, joined.prompt_embeds, joined.added)
 
     @torch.inference_mode()
     def step(
@@ -181,13 +204,14 @@ class LatentDiffusionPipeline:
         guidance_scale: float | None = None,
         scheduler: str | None = None,
         seed: int = 0,
+        loras: Wish = (),
     ) -> Tensor:
         """The plain loop for one picture, by the card's defaults: its latents `[1, C, h, w]`."""
         card = self.card
         guidance = card.default_guidance_scale if guidance_scale is None else guidance_scale
         steps = num_inference_steps or card.default_num_inference_steps
         size = (height or card.native_size, width or card.native_size)
-        conditions = self.conditions(prompt, negative_prompt, guidance, *size)
+        conditions = self.conditions(prompt, negative_prompt, guidance, *size, loras)
         schedule = self.make_scheduler(scheduler or card.default_scheduler, steps, *size)
         generator = torch.Generator("cpu").manual_seed(seed)
         latents = self.prepare_latents(schedule, generator, *size)

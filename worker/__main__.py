@@ -15,6 +15,7 @@ from app.jobs.catalogue import Catalogue, ModelInfo
 from app.jobs.connection import connect
 from app.lifeline import end_with_supervisor
 from models.card import CheckpointError, read_card
+from models.lora.folder import find_loras
 from worker.settings import WorkerSettings
 
 log = logging.getLogger("worker")
@@ -86,6 +87,7 @@ def model_served(settings: WorkerSettings) -> ModelInfo:
         default_guidance_scale=card.default_guidance_scale,
         default_scheduler=card.default_scheduler,
         schedulers=list(card.schedulers),
+        loras=sorted(find_loras(settings.lora_dir, model_id)),
         license=card.license,
         created=card.created,
     )

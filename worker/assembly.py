@@ -15,6 +15,7 @@ from app.jobs.images import WRITE_PATIENCE_S, ImageStore
 from app.jobs.queues import JobQueues
 from app.jobs.store import JobStore
 from models import runtimes
+from models.lora.folder import find_loras
 from models.pipeline import LatentDiffusionPipeline
 from worker.engine import Engine
 from worker.engine_thread import EngineThread
@@ -49,6 +50,7 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
             settings.checkpoint(model.id), device=device, dtype=dtype
         )
         runtime = install_runtime(pipeline, settings)
+        pipeline.family.loras.files = find_loras(settings.lora_dir, model.id)
         costs = warm_up(pipeline, 2 * settings.max_batch_size)
         return Engine(pipeline, settings.max_batch_size, costs, exact=settings.exact, name=runtime)
 

@@ -105,7 +105,12 @@ class Engine:
         deadline_at = None if time_left_s is None else admitted_at + time_left_s
         claim = Claim(admitted_at, WEIGHTS[spec.priority], deadline_at, owner=owner)
         conditions = self._pipeline.conditions(
-            spec.prompt, spec.negative_prompt, spec.guidance_scale, spec.height, spec.width
+            spec.prompt,
+            spec.negative_prompt,
+            spec.guidance_scale,
+            spec.height,
+            spec.width,
+            tuple((one.name, one.weight) for one in spec.loras),
         )
         generations = [
             Generation(

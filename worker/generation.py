@@ -60,7 +60,7 @@ class Generation:
         rows = self.table.rows if self.table else 1
         self.state = latents.new_zeros(rows, *latents.shape[1:], dtype=self._dtype(latents))
         self.state[0] = latents[0]
-        self.batch_key: Hashable = latents.shape[1:], conditions[0].prompt_embeds.shape[1:]
+        self.batch_key: Hashable = pipeline.family.batch_key(latents, conditions[0])
         self.size = spec.height * spec.width / pipeline.card.native_size**2
         claim.work_left += self.num_evaluations * self.num_rows * self.size
 

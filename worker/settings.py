@@ -22,6 +22,8 @@ class WorkerSettings(Settings):
         runtime: What computes U-Nets: `auto` is OpenVINO on a CPU, torch elsewhere.
         exact: Every picture has the bits of the plain torch loop in any company; its price is the
             batching.
+        lora_dir: Where the LoRAs lie that a request may name; those in a subfolder with a model's
+            id are for that model alone.
         max_batch_size: Guided images denoised together; others take half a place.
         max_inside: Images taken from the queue at once, being denoised or overtaken by shorter
             work; unset is four times `max_batch_size`.
@@ -36,6 +38,7 @@ class WorkerSettings(Settings):
     threads: int | None = Field(default=None, ge=1)
     runtime: Literal["auto", "torch", "openvino"] = "auto"
     exact: bool = False
+    lora_dir: Path | None = None
     max_batch_size: int = Field(default=8, ge=1, le=256)
     max_inside: int | None = Field(default=None, ge=1, le=1024)
     stall_s: float = Field(default=120.0, gt=0)

@@ -28,6 +28,7 @@ class ModelInfo(BaseModel):
     default_guidance_scale: float
     default_scheduler: str
     schedulers: list[str]
+    loras: list[str] = []
     license: str
     created: int
 

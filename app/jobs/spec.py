@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 MAX_SEED = 2**53 - 1  # the largest integer that JSON clients in JavaScript keep exactly
 MAX_IMAGES = 8
+MAX_LORAS = 8
 MAX_SIZE = 2048
 
 
@@ -28,6 +29,13 @@ class Priority(StrEnum):
     HIGH = "high"
     NORMAL = "normal"
     LOW = "low"
+
+
+class Lora(BaseModel, frozen=True, extra="forbid"):
+    """An adapter that the model offers, and how much of it."""
+
+    name: str = Field(min_length=1, max_length=200)
+    weight: float = Field(default=1.0, ge=-10, le=10, allow_inf_nan=False)
 
 
 class GenerationSpec(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
@@ -51,6 +59,7 @@ class GenerationSpec(BaseModel, frozen=True, extra="forbid", hide_input_in_error
     num_inference_steps: int = Field(ge=1, le=150)
     guidance_scale: float = Field(ge=0, le=30, allow_inf_nan=False)
     scheduler: str
+    loras: tuple[Lora, ...] = Field(default=(), max_length=MAX_LORAS)
     seed: int = Field(ge=0, le=MAX_SEED)
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int = Field(default=90, ge=1, le=100)

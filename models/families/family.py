@@ -13,11 +13,15 @@ import torch
 from torch import Tensor
 
 from models import autoencoder
+from models.cache import BoundedCache
 from models.card import CARD_NAME
 from models.checkpoint import Components
 from models.families.description import Description
-from models.prompts.cache import EmbeddingCache
+from models.lora.files import Modules
+from models.lora.rows import NO_MIX, Mix, RowLoras
 from models.schedulers import Scheduler
+
+MAX_EMBEDDING_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,10 +31,12 @@ class Conditions:
     Attributes:
         prompt_embeds: Text states `[1, length, width]`.
         added: Further inputs, `[1, ...]` each, by the names that the family's `forward` reads.
+        mix: The adapters that the row runs with.
     """
 
     prompt_embeds: Tensor
     added: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    mix: Mix = NO_MIX
 
     @property
     def num_bytes(self) -> int:
@@ -52,8 +58,8 @@ class Family(ABC):
         name: How cards call it.
         pipeline_class: How `model_index.json` of a folder without a card calls it.
         component_names: What is loaded; what the folder's index leaves out is not there.
-        denoiser: The network itself, or whatever is called like it: a faster runtime may replace
-            it. What must be known of it is read once, here.
+        network: The denoiser as a module.
+        loras: The adapters that rows may have.
         vae: The autoencoder.
     """
 
@@ -65,13 +71,29 @@ class Family(ABC):
     def __init__(self, components: Components) -> None:
         self.card = components.card
         self.scheduler_config = components.scheduler_config
-        self.denoiser: Any = components.modules[self.denoiser_name]
+        self.network: Any = components.modules[self.denoiser_name]
+        self._called: Any = self.network
         self.vae: Any = components.modules["vae"]
-        self.device: torch.device = self.denoiser.device
-        self.dtype: torch.dtype = self.denoiser.dtype
+        self.device: torch.device = self.network.device
+        self.dtype: torch.dtype = self.network.dtype
         self.latent_channels: int = self.vae.config["latent_channels"]
         self.vae_scale_factor = autoencoder.factor_of(self.vae.config)
-        self._encoded = EmbeddingCache[Conditions](lambda one: one.num_bytes)
+        self.loras = RowLoras(self._adaptable(components), self.device, self.dtype)
+        self._encoded = BoundedCache[Conditions](lambda one: one.num_bytes, MAX_EMBEDDING_BYTES)
+
+    @property
+    def denoiser(self) -> Any:
+        """What is called to predict: a faster runtime, but the module for rows with adapters."""
+        return self.network if any(self.loras.active) else self._called
+
+    @denoiser.setter
+    def denoiser(self, runtime: Any) -> None:
+        self._called = runtime
+
+    def batch_key(self, latents: Tensor, conditions: Conditions) -> Hashable:
+        """Rows of equal keys may share a forward pass."""
+        needs_module = self._called is not self.network and bool(conditions.mix.wish)
+        return latents.shape[1:], conditions.prompt_embeds.shape[1:], needs_module
 
     @classmethod
     def of(cls, components: Components) -> Self:
@@ -119,4 +141,9 @@ class Family(ABC):
 
     def cached(self, key: Hashable, encode: Callable[[], Conditions]) -> Conditions:
         """What was encoded under this key before, or now."""
-        return self._encoded.get(key, encode)
+        return self._encoded.get((self.loras.active, key), encode)
+
+    def _adaptable(self, components: Components) -> Modules:
+        """The modules of all networks that an adapter may be for, the denoiser's first."""
+        names = [self.denoiser_name, *(n for n in components.modules if n.startswith("text_enc"))]
+        return {name: dict(components.modules[name].named_modules()) for name in names}

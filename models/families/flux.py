@@ -37,7 +37,7 @@ class Flux(Family):
         modules = components.modules
         self.clip = ClipEncoder(modules["tokenizer"], modules["text_encoder"], last_layer=True)
         self.t5 = T5Encoder(modules["tokenizer_2"], modules["text_encoder_2"])
-        self.is_guided: bool = self.denoiser.config["guidance_embeds"]
+        self.is_guided: bool = self.network.config["guidance_embeds"]
 
     @classmethod
     def describe(cls, found: Description) -> Mapping[str, Any]:

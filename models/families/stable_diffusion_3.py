@@ -39,8 +39,8 @@ class StableDiffusion3(Family):
         ]
         has_t5 = "text_encoder_3" in modules
         self.t5 = T5Encoder(modules["tokenizer_3"], modules["text_encoder_3"]) if has_t5 else None
-        self._t5_width: int = self.denoiser.config["joint_attention_dim"]
-        self._patch_size: int = self.denoiser.config["patch_size"]
+        self._t5_width: int = self.network.config["joint_attention_dim"]
+        self._patch_size: int = self.network.config["patch_size"]
 
     @classmethod
     def describe(cls, found: Description) -> Mapping[str, Any]:

@@ -1,18 +1,16 @@
-"""Encoded prompts, kept while there is room: the last used stay. Knows only their size."""
+"""Tensors that may be wanted again, kept while there is room: the last used stay."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-MAX_BYTES = 256 * 2**20
-
 Value = TypeVar("Value")
 
 
-class EmbeddingCache(Generic[Value]):
+class BoundedCache(Generic[Value]):
     """A mapping bounded in bytes; a value that is larger than all the room is not kept."""
 
-    def __init__(self, size_of: Callable[[Value], int], max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, size_of: Callable[[Value], int], max_bytes: int) -> None:
         self._size_of = size_of
         self._max_bytes = max_bytes
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
