@@ -3,6 +3,8 @@
 Knows the tokenizer and the encoder. Knows nothing of noise, guidance or where prompts come from.
 """
 
+import bisect
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 from transformers import BertModel, BertTokenizerFast
 
 from models.card import CheckpointError, sha256_of
+from models.prompts.weighting import Fragment
 
 # The packager is one unknown person: the weights must be those of the upstream release.
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -68,6 +71,20 @@ class TextEncoder(nn.Module):
     def truncates(self, prompt: str) -> bool:
         """Whether the end of this prompt is cut off, so that a caller can say so."""
         return self.count_tokens(prompt) > self.max_length
+
+    def token_weights(self, parts: Sequence[Fragment]) -> list[float]:
+        """The weight of every token that is read of a prompt in these parts; special ones: 1."""
+        ends = list(itertools.accumulate(len(part.text) for part in parts))
+        spans = self.tokenizer(
+            "".join(part.text for part in parts),
+            truncation=True,
+            max_length=self.max_length,
+            return_offsets_mapping=True,
+        )["offset_mapping"]
+        return [
+            parts[bisect.bisect_right(ends, start)].weight if stop > start else 1.0
+            for start, stop in spans
+        ]
 
     def _encode(self, prompts: Sequence[str], padding: str) -> Tensor:
         tokens = self.tokenizer(

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from models.checkpoint import Components
 from models.families.family import Conditions, Family
+from models.prompts.encoding import weigh
+from models.prompts.weighting import Fragment, fragments
 from models.text_encoder import TextEncoder
 
 
@@ -17,6 +19,10 @@ class PromptEncoder(Protocol):
 
     def truncates(self, prompt: str) -> bool:
         """Whether the end of this prompt is cut off."""
+        ...
+
+    def token_weights(self, parts: Sequence[Fragment]) -> list[float]:
+        """The weight of every token that is read of a prompt in these parts."""
         ...
 
 
@@ -43,7 +49,7 @@ class DefaultFamily(Family):
         return tuple(self._encode(text) for text in prompts)
 
     def truncates(self, prompt: str) -> bool:
-        return self.text_encoder.truncates(prompt)
+        return self.text_encoder.truncates(_text(fragments(prompt)))
 
     def forward(
         self,
@@ -58,6 +64,18 @@ class DefaultFamily(Family):
 
     def _encode(self, prompt: str) -> Conditions:
         def encode() -> Conditions:
-            return Conditions(self.text_encoder([prompt]).to(self.device, self.dtype))
+            return Conditions(self._states(prompt).to(self.device, self.dtype))
 
         return self.cached(prompt, encode)
+
+    def _states(self, prompt: str) -> Tensor:
+        """No more tokens than it was trained with: longer prompts would be strange to the U-Net."""
+        parts = fragments(prompt)
+        states = self.text_encoder([_text(parts)])
+        if all(part.weight == 1 for part in parts):
+            return states
+        return weigh(states, self.text_encoder.token_weights(parts), self.text_encoder([""]))
+
+
+def _text(parts: Sequence[Fragment]) -> str:
+    return "".join(part.text for part in parts)

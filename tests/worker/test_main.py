@@ -11,7 +11,7 @@ import pytest
 from tests.service import Process, Store
 from tests.tiny_families import write_family
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(150)
 
 REFUSED = 2
 WEIGHTS = "diffusion_pytorch_model.safetensors"
