@@ -5,6 +5,7 @@ no network and unpacks no pickle.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from models.card import CheckpointError, read_json
 INDEX = "model_index.json"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 STEMS = ("diffusion_pytorch_model", "model")  # of weight files: diffusers' and transformers'
+UNUSED = ("safety_checker", "image_encoder", "feature_extractor")
 VARIANTS = ("", ".fp16", ".bf16")  # a variant is loaded only where the full weights are not
 
 
@@ -66,6 +68,26 @@ def check_safetensors(file: Path) -> None:
             pass
     except (OSError, safetensors.SafetensorError) as error:
         raise CheckpointError(file, f"truncated or corrupt safetensors ({error})") from error
+
+
+def count_parameters(path: Path) -> int:
+    """Numbers in all weights of a checkpoint, out of the tables at the head of its files.
+
+    Raises:
+        CheckpointError: names the file that is missing, refused or cut short.
+    """
+    if path.is_file():
+        return _numbers_in(path)
+    components = [one.parent for one in path.glob("*/config.json")]
+    files = [file for one in components if one.name not in UNUSED for file in find_weights(one)[1]]
+    return sum(_numbers_in(file) for file in files)
+
+
+def _numbers_in(file: Path) -> int:
+    check_safetensors(file)
+    with safetensors.safe_open(file, framework="np") as opened:
+        shapes = [opened.get_slice(name).get_shape() for name in opened.keys()]  # noqa: SIM118
+    return sum(math.prod(shape) for shape in shapes)
 
 
 def why_missing(component: Path) -> str:

@@ -42,13 +42,14 @@ def main() -> int:
 
 def _serve(settings: WorkerSettings, redis: Redis) -> int:
     try:
-        model = model_served(settings)
-        Catalogue(redis).announce(model)
+        models = models_served(settings)
+        for model in models:
+            Catalogue(redis).announce(model)
         from worker.assembly import DeviceMissing, assemble  # imports torch: seconds
         from worker.hearing import EngineStalled
 
         try:
-            assemble(settings, model, redis).work()
+            assemble(settings, models, redis).work()
         except DeviceMissing as error:
             log.error("worker.refuses_to_start: %s", error)
             return REFUSED
@@ -66,15 +67,21 @@ def _serve(settings: WorkerSettings, redis: Redis) -> int:
     return 0
 
 
-def model_served(settings: WorkerSettings) -> ModelInfo:
-    """What the front end must know of the model, out of its card.
+def models_served(settings: WorkerSettings) -> list[ModelInfo]:
+    """What the front end must know of each model, out of its card.
 
     Raises:
         CheckpointError: There is no readable card where the settings say.
     """
-    model_id = settings.default_model_id
-    if model_id not in settings.model_paths:
-        raise CheckpointError(model_id, "is not among DARKROOM_MODELS")
+    if settings.default_model_id not in settings.model_paths:
+        raise CheckpointError(settings.default_model_id, "is not among DARKROOM_MODELS")
+    for model_id in settings.served_models:
+        if model_id not in settings.model_paths:
+            raise CheckpointError(model_id, "is in DARKROOM_SERVE_MODELS, not in DARKROOM_MODELS")
+    return [_describe(settings, model_id) for model_id in settings.served_models]
+
+
+def _describe(settings: WorkerSettings, model_id: str) -> ModelInfo:
     card = read_card(settings.checkpoint(model_id))
     return ModelInfo(
         id=model_id,

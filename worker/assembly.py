@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
 
@@ -15,13 +16,16 @@ from app.jobs.images import WRITE_PATIENCE_S, ImageStore
 from app.jobs.queues import JobQueues
 from app.jobs.store import JobStore
 from models import runtimes
+from models.layout import count_parameters
 from models.lora.folder import find_loras
 from models.pipeline import LatentDiffusionPipeline
+from worker.affinity import Affinity
 from worker.engine import Engine
-from worker.engine_thread import EngineThread
+from worker.engine_thread import EngineThread, Holds
 from worker.engine_worker import EngineWorker, Terms
 from worker.safety import safety_check
 from worker.settings import WorkerSettings
+from worker.shelf import Shelf
 from worker.warm_up import warm_up
 
 log = logging.getLogger("worker")
@@ -33,31 +37,44 @@ class DeviceMissing(Exception):
     """The settings ask for a device that this machine does not have."""
 
 
-def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> EngineWorker:
-    """A worker that has not begun. The model is loaded later, by the thread that will use it.
+def assemble(settings: WorkerSettings, models: Sequence[ModelInfo], redis: Redis) -> EngineWorker:
+    """A worker that has not begun. Models are loaded later, by the thread that will use them.
 
     Raises:
         DeviceMissing: There is no such device here.
+        CheckpointError: The weights of a model are not all there.
     """
     device, dtype = choose_device(settings)
+    sizes = {
+        model.id: count_parameters(settings.checkpoint(model.id)) * dtype.itemsize
+        for model in models
+    }
+    affinity = Affinity(sizes, settings.model_memory)
 
-    def load() -> Engine:
+    def begin() -> Shelf:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         if device == "cpu":
             yield_to_front_end(settings.niceness)
+        shelf = Shelf(load, affinity, lambda held: engine.outbox.put(Holds(held)))
+        shelf.fill()
+        return shelf
+
+    def load(model_id: str) -> Engine:
         pipeline = LatentDiffusionPipeline.from_checkpoint(
-            settings.checkpoint(model.id), device=device, dtype=dtype
+            settings.checkpoint(model_id), device=device, dtype=dtype
         )
         runtime = install_runtime(pipeline, settings)
-        pipeline.family.loras.files = find_loras(settings.lora_dir, model.id)
+        pipeline.family.loras.files = find_loras(settings.lora_dir, model_id)
         costs = warm_up(pipeline, 2 * settings.max_batch_size)
         return Engine(pipeline, settings.max_batch_size, costs, exact=settings.exact, name=runtime)
 
+    engine = EngineThread(begin)
     return EngineWorker(
         name=f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}",
         device=device,
-        model=model,
+        models=models,
+        affinity=affinity,
         slots=settings.slots,
         terms=Terms(
             lease_s=settings.job_lease_s, drain_s=settings.drain_s, stall_s=settings.stall_s
@@ -65,7 +82,7 @@ def assemble(settings: WorkerSettings, model: ModelInfo, redis: Redis) -> Engine
         store=JobStore(redis, JobQueues(redis), settings.job_ttl_s),
         catalogue=Catalogue(redis),
         images=ImageStore(settings.image_store_url, settings.s3, WRITE_PATIENCE_S),
-        engine=EngineThread(load),
+        engine=engine,
         redis=redis,
         embed_prompt=settings.embed_prompt,
         look=safety_check(threshold) if (threshold := settings.safety_threshold) else None,

@@ -12,6 +12,7 @@ from threading import Thread
 from app.jobs.spec import GenerationSpec
 from worker.engine import Engine
 from worker.report import Report
+from worker.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,13 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Holds:
+    """These models are loaded now, the longest unused first."""
+
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """A job is inside, and parts of its wish will not be heeded."""
 
@@ -79,7 +87,7 @@ class Dead:
 
 
 Order = Admit | Cancel | Preview | Quit
-Event = Ready | Warned | Stepped | Rejected | Dead
+Event = Ready | Holds | Warned | Stepped | Rejected | Dead
 
 
 class EngineThread(Thread):
@@ -87,12 +95,13 @@ class EngineThread(Thread):
 
     Attributes:
         inbox: `Admit`, `Cancel`, `Preview` and `Quit`, obeyed between two steps.
-        outbox: `Ready` or `Dead` first, then one `Stepped` a step; `get(timeout=…)` to wait.
+        outbox: `Ready` or `Dead` first, then one `Stepped` a step; `Holds` at any time.
+            `get(timeout=…)` to wait.
         last_step: `time.monotonic()` of the last sign of life, for a watchdog.
         busy: whether jobs are inside; an idle engine shows no signs of life.
     """
 
-    def __init__(self, factory: Callable[[], Engine]) -> None:
+    def __init__(self, factory: Callable[[], Engine | Shelf]) -> None:
         super().__init__(name="engine", daemon=True)
         self.inbox: SimpleQueue[Order] = SimpleQueue()
         self.outbox: SimpleQueue[Event] = SimpleQueue()
@@ -114,7 +123,7 @@ class EngineThread(Thread):
         finally:
             self.busy = False
 
-    def _obey(self, engine: Engine) -> bool:
+    def _obey(self, engine: Engine | Shelf) -> bool:
         """Take in all that waits; blocks while the engine is empty. False: it is time to quit."""
         while True:
             try:
@@ -133,7 +142,7 @@ class EngineThread(Thread):
                     self._admit(engine, order)
             self.busy = len(engine) > 0
 
-    def _admit(self, engine: Engine, wish: Admit) -> None:
+    def _admit(self, engine: Engine | Shelf, wish: Admit) -> None:
         try:
             warnings = engine.admit(wish.job_id, wish.spec, wish.skip, wish.time_left_s, wish.owner)
         except Exception as error:

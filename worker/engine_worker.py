@@ -7,6 +7,7 @@ job by its lease, so that nothing of an attempt that was lost can be taken for t
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.jobs.job import FailureCode, Job
 from app.jobs.queues import JobQueues
 from app.jobs.reconciler import Reconciler
 from app.jobs.store import JobStore
+from worker.affinity import Affinity
 from worker.delivery import Taken
 from worker.engine_thread import Admit, EngineThread, Quit
 from worker.flight import CANCELED, Flight, is_overdue, time_left_s
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 BEAT_EVERY_S = 4.0
 RECOVER_EVERY_S = 5.0
 BELL_S = 1
+LOOK_EVERY_S = 1.0
 BUSY_POLL_S = 0.02
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.2, 5.0
 
@@ -61,7 +64,8 @@ class EngineWorker(RqBookkeeping):
         *,
         name: str,
         device: str,
-        model: ModelInfo,
+        models: Sequence[ModelInfo],
+        affinity: Affinity,
         slots: int,
         terms: Terms,
         store: JobStore,
@@ -73,9 +77,11 @@ class EngineWorker(RqBookkeeping):
         look: Look | None = None,
     ) -> None:
         super().__init__(
-            name, [model.id], redis, terms.lease_s, min(RECOVER_EVERY_S, terms.lease_s / 3)
+            name, affinity.served, redis, terms.lease_s, min(RECOVER_EVERY_S, terms.lease_s / 3)
         )
-        self._terms, self._slots, self._device, self._model = terms, slots, device, model
+        self._terms, self._slots, self._device = terms, slots, device
+        self._infos = models
+        self._affinity, self._elsewhere = affinity, frozenset[str]()
         self._store, self._catalogue = store, catalogue
         self._engine = engine
         self._settlement = Settlement(self, store, images, engine.inbox)
@@ -87,6 +93,7 @@ class EngineWorker(RqBookkeeping):
         self._recover = Every(self.recover_every_s, self._recover_jobs)
         reconciler = Reconciler(redis, store, JobQueues(redis))
         self._reconcile = Every(float(terms.lease_s), reconciler.look)
+        self._look = Every(LOOK_EVERY_S, self._look_around)
         self._is_clearing = False
         self._stop_at: float | None = None
         self.on_stop = self._hearing.request_stop
@@ -160,7 +167,7 @@ class EngineWorker(RqBookkeeping):
         """Fill the free places; with nothing to do at all, sleep until the doorbell."""
         if not self._hearing.is_ready:
             return
-        while self._has_room() and (taken := self.take()):
+        while self._has_room() and (taken := self.take(self._willing())):
             if taken.is_suspect and self._flights:
                 self.put_back(taken)
                 self._is_clearing = True
@@ -168,11 +175,25 @@ class EngineWorker(RqBookkeeping):
                 self._begin(taken)
         if not self._flights:
             self._is_clearing = False
-            self.wait_for_bell(BELL_S)
+            self.wait_for_bell(self._willing() or self._affinity.served, BELL_S)
 
     def _has_room(self) -> bool:
         is_alone = any(flight.running.is_suspect for flight in self._flights.values())
         return self._settlement.num_images < self._slots and not (is_alone or self._is_clearing)
+
+    def _willing(self) -> list[str]:
+        """The models whose jobs may be taken; of those that are all held, all."""
+        held, served = self._hearing.held, self._affinity.served
+        busy = {flight.job.spec.model for flight in self._flights.values()}
+        others = [model for model in served if model not in held and model not in busy]
+        if not others:
+            return served
+        self._look()
+        return self._affinity.willing(held, busy, self._elsewhere, self.having_jobs(others))
+
+    def _look_around(self) -> None:
+        others = (one for one in self._catalogue.workers() if one.name != self.name)
+        self._elsewhere = frozenset(model for one in others for model in one.loaded)
 
     def _begin(self, taken: Taken) -> None:
         job = self._job_of(taken) if taken.is_ours else None
@@ -210,12 +231,14 @@ class EngineWorker(RqBookkeeping):
     # -- staying alive, leaving --
 
     def _say_alive(self) -> None:
-        self._catalogue.announce(self._model)
+        for model in self._infos:
+            self._catalogue.announce(model)
         self._catalogue.beat(
             WorkerInfo(
                 name=self.name,
                 device=self._device,
-                models=[self._model.id],
+                models=self._affinity.served,
+                loaded=list(self._hearing.held),
                 slots=self._slots,
                 slots_used=self._settlement.num_images,
                 seconds_per_image=self._hearing.pace.seconds_per_image,

@@ -7,7 +7,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, cast
 
 from app.jobs.images import ImageStore
-from worker.engine_thread import Dead, EngineThread, Event, Ready, Rejected, Stepped, Warned
+from worker.engine_thread import Dead, EngineThread, Event, Holds, Ready, Rejected, Stepped, Warned
 from worker.flight import CANCELED, outcome_of
 from worker.output import NotStored, Output, Previewed, Stored
 from worker.pace import Pace
@@ -69,6 +69,7 @@ class Hearing:
         self.pace = Pace()
         self.counts = Counts()
         self.is_ready = False
+        self.held: tuple[str, ...] = ()
 
     def request_stop(self, job_id: str) -> None:
         """From any thread: the job is to end before its next step."""
@@ -101,6 +102,8 @@ class Hearing:
                 log.info("worker.ready")
             case Stepped(report):
                 self._hear_report(report)
+            case Holds(models):
+                self.held = models
             case Warned(lease, warnings):
                 if flight := self._settlement.flights.get(lease):
                     flight.warnings = warnings

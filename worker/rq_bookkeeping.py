@@ -16,6 +16,7 @@ from rq.command import handle_command, parse_payload
 from rq.exceptions import AbandonedJobError
 from rq.job import Job as RqJob
 from rq.job import JobStatus as RqStatus
+from rq.queue import Queue
 from rq.serializers import JSONSerializer
 from rq.utils import now
 from rq.worker import BaseWorker, WorkerStatus
@@ -49,7 +50,6 @@ class RqBookkeeping(BaseWorker):
             log_job_description=False,
         )
         self._models, self._rounds = list(models), 0
-        self._doorbells = [keys.doorbell(model) for model in models]
         self._dequeue = redis.register_script(files("worker").joinpath("dequeue.lua").read_text())
         self._between: dict[tuple[str, bytes], float] = {}
         self.is_handing_back = False
@@ -88,17 +88,28 @@ class RqBookkeeping(BaseWorker):
 
     # -- taking jobs --
 
-    def wait_for_bell(self, timeout_s: int) -> None:
-        """Sleep until a job is submitted, or so long."""
-        self.connection.blpop(self._doorbells, timeout=timeout_s)
+    def wait_for_bell(self, models: Sequence[str], timeout_s: int) -> None:
+        """Sleep until a job of these models is submitted, or so long."""
+        self.connection.blpop([keys.doorbell(one) for one in models], timeout=timeout_s)
 
-    def take(self) -> Taken | None:
-        """The next job off the queues; ids of which RQ knows nothing are swept away."""
-        queues = self.queues
-        names = [*(queue.key for queue in queues), *self._doorbells]
+    def having_jobs(self, models: Sequence[str]) -> list[str]:
+        """Those of these models that have jobs waiting."""
+        with self.connection.pipeline(transaction=False) as pipe:
+            for model in models:
+                pipe.exists(*(queue.key for queue in self._queues_of([model])))
+            found = cast(list[int], pipe.execute())
+        return [model for model, has_jobs in zip(models, found, strict=True) if has_jobs]
+
+    def take(self, models: Sequence[str] | None = None) -> Taken | None:
+        """The next job of these models or of all; ids of which RQ knows nothing are swept away."""
+        models = self._models if models is None else models
+        if not models:
+            return None
+        queues = self._queues_of(models)
+        names = [*(queue.key for queue in queues), *(keys.doorbell(one) for one in models)]
         prefixes = [keys.WAITING, keys.TURNS, keys.LINES, keys.RECORDS]
         while found := self._dequeue(
-            keys=names, args=[len(queues), self._rounds, *prefixes, *self._models]
+            keys=names, args=[len(queues), self._rounds, *prefixes, *models]
         ):
             self._rounds += 1  # models take turns too
             place, job_id, _ = cast(tuple[int, bytes, int], found)
@@ -107,6 +118,11 @@ class RqBookkeeping(BaseWorker):
                 return Taken(job, queue)
             self.connection.lrem(queue.intermediate_queue_key, 1, cast(Any, job_id))
         return None
+
+    def _queues_of(self, models: Sequence[str]) -> list[Queue]:
+        """The most urgent first, as `queue_names` has them."""
+        by_name = {queue.name: queue for queue in self.queues}
+        return [by_name[name] for name in queue_names(models)]
 
     def _read(self, job_id: bytes) -> RqJob | None:
         """RQ's job; whoever may write to Redis may have written nonsense."""

@@ -22,6 +22,9 @@ class WorkerSettings(Settings):
         runtime: What computes U-Nets: `auto` is OpenVINO on a CPU, torch elsewhere.
         exact: Every picture has the bits of the plain torch loop in any company; its price is the
             batching.
+        serve_models: Ids out of `models` that this worker serves, separated by commas; unset: all.
+        model_memory_gib: What the weights of the models held at once may take; the longest unused
+            goes. Unset: all that are served are held.
         lora_dir: Where the LoRAs lie that a request may name; those in a subfolder with a model's
             id are for that model alone.
         max_batch_size: Guided images denoised together; others take half a place.
@@ -38,6 +41,8 @@ class WorkerSettings(Settings):
     threads: int | None = Field(default=None, ge=1)
     runtime: Literal["auto", "torch", "openvino"] = "auto"
     exact: bool = False
+    serve_models: str = ""
+    model_memory_gib: float | None = Field(default=None, gt=0)
     lora_dir: Path | None = None
     max_batch_size: int = Field(default=8, ge=1, le=256)
     max_inside: int | None = Field(default=None, ge=1, le=1024)
@@ -56,6 +61,17 @@ class WorkerSettings(Settings):
     def slots(self) -> int:
         """Images that may be inside the engine."""
         return self.max_inside or 4 * self.max_batch_size
+
+    @property
+    def served_models(self) -> list[str]:
+        """Ids of the models that this worker serves, in order."""
+        named = [one.strip() for one in self.serve_models.split(",") if one.strip()]
+        return list(dict.fromkeys(named)) or list(self.model_paths)
+
+    @property
+    def model_memory(self) -> int | None:
+        """The same in bytes."""
+        return None if self.model_memory_gib is None else int(self.model_memory_gib * 2**30)
 
     def checkpoint(self, model_id: str) -> Path:
         """The folder or file of a model; a hub's snapshot is fetched if need be.

@@ -34,11 +34,15 @@ class ModelInfo(BaseModel):
 
 
 class WorkerInfo(BaseModel, frozen=True):
-    """What a worker says of itself with each heartbeat; counts are since its start."""
+    """What a worker says of itself with each heartbeat; counts are since its start.
+
+    `models` are those that it serves, `loaded` those that it holds.
+    """
 
     name: str
     device: str
     models: list[str]
+    loaded: list[str] = []
     slots: int
     slots_used: int
     seconds_per_image: float | None = None

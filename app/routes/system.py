@@ -14,11 +14,12 @@ router = APIRouter(tags=["system"])
 
 
 class ModelView(ModelInfo):
-    """A model, in fields that OpenAI's clients read too."""
+    """A model, in fields that OpenAI's clients read too; `workers` hold it, by name `loaded_on`."""
 
     object: Literal["model"] = "model"
     owned_by: Literal["darkroom"] = "darkroom"
     workers: int
+    loaded_on: list[str]
 
     @computed_field
     @property
@@ -87,8 +88,8 @@ def ready(services: Service) -> dict[str, Any]:
 
 
 def _view(model: ModelInfo, workers: list[WorkerInfo]) -> ModelView:
-    serving = sum(model.id in one.models for one in workers if one.is_ready)
-    return ModelView(**model.model_dump(), workers=serving)
+    holding = [one.name for one in workers if one.is_ready and model.id in one.loaded]
+    return ModelView(**model.model_dump(), workers=len(holding), loaded_on=holding)
 
 
 def _store_state(services: Services) -> str:

@@ -37,13 +37,15 @@ MODEL = ModelInfo(
     default_guidance_scale=5.0,
     default_scheduler="ddim",
     schedulers=["ddim", "euler"],
+    loras=["ink", "oil"],
     license="MIT",
     created=1_700_000_000,
 )
 WORKER = WorkerInfo(
     name="by-hand",
     device="cpu",
-    models=["default"],
+    models=["default", "other"],
+    loaded=["default"],
     slots=8,
     slots_used=0,
     seconds_per_image=0.5,

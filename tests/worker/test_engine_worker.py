@@ -15,6 +15,7 @@ from app.jobs.job import Job, JobStatus, StoredImage
 from app.jobs.queues import JobQueues
 from app.jobs.store import JobStore
 from tests.worker.in_hand import MODEL, a_bookkeeper, admitted
+from worker.affinity import Affinity
 from worker.engine_thread import Admit, Cancel, EngineThread, Order, Ready, Stepped, Warned
 from worker.engine_worker import EngineWorker, Terms
 from worker.flight import Flight
@@ -39,7 +40,8 @@ class Bench:
         self.worker = EngineWorker(
             name="bench",
             device="cpu",
-            model=a_model(),
+            models=[a_model()],
+            affinity=Affinity({"tiny": 1}),
             slots=slots,
             terms=Terms(lease_s=15, drain_s=1, stall_s=60),
             store=self.store,

@@ -20,7 +20,10 @@ def test_models_are_listed_as_openais_clients_read_them(front_end: FrontEnd) -> 
 
 
 def test_a_model_says_whether_it_is_loaded(front_end: FrontEnd) -> None:
-    assert front_end.http.get("/v1/models/default").json()["is_loaded"] is True
+    model = front_end.http.get("/v1/models/default").json()
+
+    assert model["is_loaded"] is True
+    assert model["loaded_on"] == ["by-hand"]
 
     front_end.services.catalogue.retire(WORKER.name)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from models import families
 from models.families import Family, Row
+from models.lora.rows import Wish
 from models.pipeline import LatentDiffusionPipeline, UnsupportedRequest
 from tests.tiny_families import write_family
 from tests.tiny_loras import Pairs, is_convolution, is_usual, merge, random_pairs, write_peft
@@ -39,7 +40,7 @@ def adapters(family: Family) -> dict[str, Pairs]:
     }
 
 
-def row(pipeline: LatentDiffusionPipeline, number: int, wish: tuple[tuple[str, float], ...]) -> Row:
+def row(pipeline: LatentDiffusionPipeline, number: int, wish: Wish) -> Row:
     family = pipeline.family
     generator = torch.Generator().manual_seed(number)
     latents = torch.randn(1, family.latent_channels, 8, 8, generator=generator)
@@ -47,9 +48,7 @@ def row(pipeline: LatentDiffusionPipeline, number: int, wish: tuple[tuple[str, f
     return Row(latents, torch.tensor(900.0 - 100 * number), conditions)
 
 
-def merged(
-    pipeline: LatentDiffusionPipeline, number: int, wish: tuple[tuple[str, float], ...]
-) -> Tensor:
+def merged(pipeline: LatentDiffusionPipeline, number: int, wish: Wish) -> Tensor:
     """The same row's prediction by weights into which its adapters were merged."""
     family, known = pipeline.family, adapters(pipeline.family)
     family._encoded._values.clear()
@@ -87,11 +86,15 @@ def test_a_row_without_adapters_is_bitwise_as_before(pipeline: LatentDiffusionPi
 
 
 def test_the_prompt_is_read_with_the_rows_own_adapters(pipeline: LatentDiffusionPipeline) -> None:
-    plain, inked = (row(pipeline, 0, wish).conditions for wish in WISHES[:2])
+    def text(wish: Wish) -> Tensor:
+        conditions = row(pipeline, 0, wish).conditions
+        pooled = [one for name, one in conditions.added.items() if name != "guidance"]
+        return torch.cat([one.flatten().float() for one in (conditions.prompt_embeds, *pooled)])
 
-    assert not torch.equal(plain.prompt_embeds, inked.prompt_embeds)
-    again = row(pipeline, 0, ()).conditions
-    assert torch.equal(plain.prompt_embeds, again.prompt_embeds)
+    plain, inked = (text(wish) for wish in WISHES[:2])
+
+    assert not torch.equal(plain, inked)
+    assert torch.equal(text(()), plain)
 
 
 def test_what_is_not_on_offer_is_refused(pipeline: LatentDiffusionPipeline) -> None:
