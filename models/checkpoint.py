@@ -100,8 +100,9 @@ def load(
     }
     for module in modules.values():
         if isinstance(module, torch.nn.Module):
+            kind = torch.float32 if _overflows(module, dtype) else dtype
             # diffusers' own `to` warns of a dtype, even of the one it has
-            torch.nn.Module.to(module, device=device, dtype=dtype).eval().requires_grad_(False)
+            torch.nn.Module.to(module, device=device, dtype=kind).eval().requires_grad_(False)
     return Components(card, modules, scheduler_config, layout.options(folder))
 
 
@@ -206,6 +207,11 @@ def _load_tokenizer(folder: Path, kind: type) -> Any:
         return kind.from_pretrained(folder, local_files_only=True)
     except (ImportError, OSError, TypeError, ValueError) as error:
         raise CheckpointError(folder, f"holds no {kind.__name__} ({_line(error)})") from error
+
+
+def _overflows(module: Any, dtype: torch.dtype) -> bool:
+    """Whether it says itself that float16 is too narrow for it, as SDXL's autoencoder does."""
+    return dtype == torch.float16 and bool(getattr(module.config, "force_upcast", False))
 
 
 def _line(error: Exception) -> str:

@@ -137,7 +137,7 @@ class Family(ABC):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents `[n, C, h, w]` to pixels `[n, 3, height, width]`, about -1 to 1."""
-        return autoencoder.decode(self.vae, latents)
+        return autoencoder.decode(self.vae, latents.to(self.vae.dtype))
 
     def cached(self, key: Hashable, encode: Callable[[], Conditions]) -> Conditions:
         """What was encoded under this key before, or now."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from models import families
 from models.card import CheckpointError, ModelCard, read_card
@@ -98,6 +99,14 @@ def test_the_owner_may_say_otherwise_in_a_line(folder: Path) -> None:
 
     assert (card.default_num_inference_steps, card.license) == (2, "ours")
     assert card.default_guidance_scale == 7.5
+
+
+def test_an_autoencoder_that_float16_is_too_narrow_for_decodes_in_float32(folder: Path) -> None:
+    family = families.load(folder, dtype=torch.float16)
+
+    assert {family.network.dtype, family.vae.dtype} == {torch.float16, torch.float32}
+    latents = torch.zeros(1, 4, 8, 8, dtype=torch.float16)
+    assert family.decode(latents).dtype == torch.float32
 
 
 def test_shards_are_one_network(folder: Path) -> None:
