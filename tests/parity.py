@@ -1,7 +1,7 @@
 """`python -m tests.parity`: every family and scheduler beside diffusers' own pipeline, as a table.
 
 Both draw the same wish from the same folder of random weights, in float32 on a CPU: alone, and all
-of a family's schedulers together in the engine, joining one step after another.
+of a family's schedulers together in the engine as it serves, joining one step after another.
 """
 
 import tempfile
@@ -120,12 +120,14 @@ class Pair:
         return kept[-1], (pixels * 255).round().astype("uint8")
 
     def alone(self, spec: GenerationSpec) -> tuple[Tensor, Pixels]:
-        """Latents and pixels of the wish by our engine with nobody else inside."""
-        return self.together([spec])[0]
+        """Latents and pixels of the wish by our engine, exact, with nobody else inside."""
+        return self.together([spec], exact=True)[0]
 
-    def together(self, specs: list[GenerationSpec]) -> list[tuple[Tensor, Pixels]]:
+    def together(
+        self, specs: list[GenerationSpec], *, exact: bool = False
+    ) -> list[tuple[Tensor, Pixels]]:
         """The same for many, one more joining with every step."""
-        engine, waiting = Engine(self.ours, max_batch_size=8), list(enumerate(specs))
+        engine, waiting = Engine(self.ours, 8, exact=exact), list(enumerate(specs))
         done: dict[int, tuple[Tensor, Pixels]] = {}
         while waiting or len(engine):
             if waiting:

@@ -34,5 +34,5 @@ def test_unguided_and_without_a_negative_prompt(pair: Pair) -> None:
         ours, stock = pair.alone(spec), pair.drawn_by_stock(spec)
 
         assert difference(ours, stock).is_bitwise
-        files = [encode(pixels, OutputFormat.PNG, 90) for _, pixels in (ours, stock)]
+        files = [encode(pixels, OutputFormat.PNG, 90, "") for _, pixels in (ours, stock)]
         assert files[0] == files[1]
