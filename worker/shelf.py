@@ -56,6 +56,7 @@ class Shelf:
         spec: GenerationSpec,
         skip: Collection[int] = (),
         time_left_s: float | None = None,
+        owner: str = "",
     ) -> tuple[str, ...]:
         """As `Engine.admit`; the model is loaded first if need be.
 
@@ -63,7 +64,7 @@ class Shelf:
             UnsupportedRequest: the model cannot be loaded, or cannot serve the spec.
         """
         engine = self._engine(spec.model)
-        warnings = engine.admit(job_id, spec, skip, time_left_s)
+        warnings = engine.admit(job_id, spec, skip, time_left_s, owner)
         self._models[job_id] = spec.model
         return warnings
 
