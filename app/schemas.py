@@ -21,19 +21,11 @@ from pydantic import (
 from app.errors import FieldError, InvalidRequest
 from app.jobs.catalogue import ModelInfo
 from app.jobs.job import Job, JobError, JobStatus
-from app.jobs.spec import (
-    MAX_IMAGES,
-    MAX_LORAS,
-    MAX_SEED,
-    MAX_SIZE,
-    GenerationSpec,
-    Lora,
-    OutputFormat,
-    Priority,
-)
+from app.jobs.spec import MAX_IMAGES, MAX_SEED, MAX_SIZE, GenerationSpec, OutputFormat, Priority
 from app.jobs.store import seconds_between
 from app.jobs.webhook import ENDINGS, Webhook, WebhookEvent, receiver_of
 from app.links import Links
+from app.loras import LoraWish, LoraWishes, lora_errors
 
 Value = TypeVar("Value")
 
@@ -99,21 +91,6 @@ class WebhookWish(BaseModel):
         )
 
 
-class LoraWish(BaseModel):
-    """An adapter that the model offers, and how much of it."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    name: Name
-    weight: Number = Field(default=1.0, ge=-10, le=10)
-
-
-def _not_named_twice(loras: list[LoraWish]) -> list[LoraWish]:
-    if len({one.name for one in loras}) < len(loras):
-        raise ValueError("must not name a LoRA twice")
-    return loras
-
-
 class Submission(BaseModel):
     """The body of `POST /v1/jobs`. What is left out, the model decides."""
 
@@ -128,9 +105,7 @@ class Submission(BaseModel):
     num_inference_steps: Integer | None = Field(default=None, ge=1, le=150)
     guidance_scale: Number | None = Field(default=None, ge=0, le=30)
     scheduler: Name | None = None
-    loras: Annotated[list[LoraWish], AfterValidator(_not_named_twice)] = Field(
-        default_factory=list[LoraWish], max_length=MAX_LORAS
-    )
+    loras: LoraWishes = Field(default_factory=list[LoraWish])
     seed: Integer | None = Field(default=None, ge=0, le=MAX_SEED)
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: Integer = Field(default=90, ge=1, le=100)
@@ -148,7 +123,7 @@ class Submission(BaseModel):
         if scheduler not in model.schedulers:
             known = ", ".join(model.schedulers)
             errors.append(FieldError(field="scheduler", message=f"must be one of: {known}"))
-        errors += _lora_errors(self.loras, model)
+        errors += lora_errors(self.loras, model)
         if self.seed is not None and self.seed > (last := MAX_SEED + 1 - self.num_images):
             errors.append(FieldError(field="seed", message=f"must be at most {last}: one an image"))
         if errors:
@@ -163,7 +138,7 @@ class Submission(BaseModel):
             num_inference_steps=_or(self.num_inference_steps, model.default_num_inference_steps),
             guidance_scale=_or(self.guidance_scale, model.default_guidance_scale),
             scheduler=scheduler,
-            loras=tuple(Lora(name=one.name, weight=one.weight) for one in self.loras),
+            loras=tuple(one.to_lora() for one in self.loras),
             seed=_or(self.seed, secrets.randbelow(MAX_SEED + 1 - MAX_IMAGES)),
             output_format=self.output_format,
             output_quality=self.output_quality,
@@ -184,15 +159,6 @@ def _size_errors(field: str, size: int, model: ModelInfo) -> list[FieldError]:
         message = f"must be a multiple of {model.size_multiple} for model {model.id!r}"
         return [FieldError(field=field, message=message)]
     return []
-
-
-def _lora_errors(loras: list[LoraWish], model: ModelInfo) -> list[FieldError]:
-    known = ", ".join(model.loras) or "none"
-    return [
-        FieldError(field=f"loras.{i}.name", message=f"unknown; model {model.id!r} has: {known}")
-        for i, one in enumerate(loras)
-        if one.name not in model.loras
-    ]
 
 
 class ProgressView(BaseModel):
