@@ -74,6 +74,7 @@ class Family(ABC):
         self.network: Any = components.modules[self.denoiser_name]
         self._called: Any = self.network
         self.vae: Any = components.modules["vae"]
+        self._vae_dtype: torch.dtype = self.vae.dtype
         self.device: torch.device = self.network.device
         self.dtype: torch.dtype = self.network.dtype
         self.latent_channels: int = self.vae.config["latent_channels"]
@@ -137,7 +138,7 @@ class Family(ABC):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents `[n, C, h, w]` to pixels `[n, 3, height, width]`, about -1 to 1."""
-        return autoencoder.decode(self.vae, latents.to(self.vae.dtype))
+        return autoencoder.decode(self.vae, latents.to(self._vae_dtype))
 
     def cached(self, key: Hashable, encode: Callable[[], Conditions]) -> Conditions:
         """What was encoded under this key before, or now."""
