@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from app.jobs.spec import MAX_SEED, GenerationSpec
-from models.pipeline import UnsupportedRequest
 from models.schedulers import SCHEDULERS
 from tests.tiny_checkpoint import TinyPipeline
 from tests.worker.drive import Outcome, Visit, a_spec, assert_close, drive, one_step, plain_latents
@@ -280,28 +279,3 @@ def test_a_finished_job_tells_what_drew_it(pipeline: TinyPipeline) -> None:
     (finished,) = engine.step().finished
 
     assert finished.engine == "torch 2.13.0, exact"
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"width": 72}, {"height": 256}, {"scheduler": "heun"}, {"scheduler": "magic"},
-     {"scheduler": "lcm", "num_inference_steps": 60}],
-)  # fmt: skip
-def test_a_spec_that_the_model_cannot_serve_is_refused_at_admission(
-    pipeline: TinyPipeline, changes: dict[str, Any]
-) -> None:
-    engine = Engine(pipeline, 8)
-
-    with pytest.raises(UnsupportedRequest):
-        engine.admit("job", a_spec(**changes))
-
-    assert len(engine) == 0
-    assert engine.step() == Report()
-
-
-def test_a_job_is_admitted_once(pipeline: TinyPipeline) -> None:
-    engine = Engine(pipeline, 8)
-    engine.admit("job", a_spec())
-
-    with pytest.raises(ValueError, match="job is in the engine already"):
-        engine.admit("job", a_spec())
