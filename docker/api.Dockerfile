@@ -21,6 +21,7 @@ RUN printf '#!/bin/sh\nexec python -m app.cli "$@"\n' > /opt/venv/bin/darkroom \
 
 FROM ${PYTHON} AS code
 COPY app /opt/darkroom/app
+COPY --from=wanted /wanted/darkroom.dist-info /opt/darkroom/darkroom.dist-info
 RUN python -m compileall -q /opt/darkroom
 
 FROM ${PYTHON}

@@ -44,6 +44,7 @@ FROM ${PYTHON} AS code
 COPY app /opt/darkroom/app
 COPY worker /opt/darkroom/worker
 COPY models /opt/darkroom/models
+COPY --from=wanted /wanted/darkroom.dist-info /opt/darkroom/darkroom.dist-info
 RUN python -m compileall -q /opt/darkroom
 
 FROM ${PYTHON}
