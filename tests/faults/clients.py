@@ -71,8 +71,8 @@ class Client:
                 self.history.add(Accepted(time.time(), ask, job["id"]))
                 self.note(job, began, "submit")
                 return job["id"]
-            if not has_key and answer is None:
-                return None
+            if not has_key:
+                return None  # it may have been taken in: to ask again would be to ask for two
         return None
 
     def wish(self, ask: str) -> Json:
