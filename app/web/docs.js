@@ -7,6 +7,9 @@ import "./themes.js";
 const ROOT = new URL("../", import.meta.url);
 const FRAMEWORK = "HTTPValidationError"; // the schema's own; the service answers problem details
 
+/** How the dialects' makers spell themselves; other tags are words. */
+const NAMES = { openai: "OpenAI Images", replicate: "Replicate", a1111: "AUTOMATIC1111", huggingface: "Hugging Face" };
+
 async function start() {
   const answer = await fetch(new URL("openapi.json", ROOT)).catch(() => null);
   if (!answer?.ok) {
@@ -27,8 +30,9 @@ function show(schema, info) {
   );
   const groups = Map.groupBy?.(schema.operations, (one) => one.tag) ?? grouped(schema.operations);
   for (const [tag, operations] of groups) {
-    byId("contents").append(h("h2", {}, tag), h("ul", {}, ...operations.map(link)));
-    byId("operations").append(h("h2", { class: "tag" }, tag), ...operations.map((one) => section(schema, one)));
+    const title = NAMES[tag] ?? tag.charAt(0).toUpperCase() + tag.slice(1);
+    byId("contents").append(h("h2", {}, title), h("ul", {}, ...operations.map(link)));
+    byId("operations").append(h("h2", { class: "tag" }, title), ...operations.map((one) => section(schema, one)));
   }
   const target = location.hash && byId(location.hash.slice(1));
   if (target) target.scrollIntoView();

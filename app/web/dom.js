@@ -16,11 +16,11 @@ export function h(name, attributes = {}, ...children) {
   return element;
 }
 
-/** Have screen readers say it; the same words twice are said twice. */
+/** Have screen readers say it, after what they were told before. */
 export function say(words) {
-  const region = byId("said");
-  region.textContent = "";
-  requestAnimationFrame(() => (region.textContent = words));
+  const log = byId("said");
+  log.append(h("p", {}, words));
+  while (log.children.length > 4) log.firstElementChild.remove();
 }
 
 export const many = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;

@@ -1,5 +1,6 @@
 /** OpenAPI 3.1 read for people: fields as rows, examples as curl lines. Pure. */
 
+const PROMPT = "a red heart on a yellow background";
 const DEEP = 4; // an object within an object within … is cut here
 
 export class Schema {
@@ -46,25 +47,30 @@ export class Schema {
     const filled = path.replaceAll(/\{(\w+)(?::\w+)?\}/g, (_, name) => `$${name.toUpperCase()}`);
     const url = `${root}${filled.slice(1)}${query.length ? `?${query.join("&")}` : ""}`;
     const [media, schema] = this.body(requestBody) ?? [];
-    const example = schema && JSON.stringify(this.#example(schema.schema));
     return [
       `curl -s${method === "GET" ? "" : ` -X ${method}`}${path.endsWith("/events") ? "N" : ""} "${url}"`,
-      ...(schema ? [`-H 'Content-Type: ${media}'`, `-d '${example}'`] : []),
+      ...(schema ? [`-H 'Content-Type: ${media}'`, this.#data(media, schema.schema)] : []),
     ].join(" \\\n  ");
   }
 
-  /** Only what must be there: the shortest body that is taken. */
+  #data(media, schema) {
+    if (!media.endsWith("json")) return `--data-binary @file.${media.split("/")[1]}`;
+    return `-d '${JSON.stringify(this.#example(schema))}'`;
+  }
+
+  /** Only what must be there, and a prompt: the shortest body that is taken. */
   #example(schema) {
     const object = this.#object(schema);
     if (!object) return {};
-    const needed = Object.entries(object.properties).filter(([name]) => object.required?.includes(name));
+    const needed = Object.entries(object.properties).filter(([name]) => name === "prompt" || object.required?.includes(name));
     return Object.fromEntries(needed.map(([name, field]) => [name, this.#value(name, this.#plain(field))]));
   }
 
   #value(name, field) {
     if (field.examples) return field.examples[0];
     if (field.enum) return field.enum[0];
-    if (name === "prompt") return "a red heart on a yellow background";
+    if (name === "prompt") return PROMPT;
+    if (name === "input") return { prompt: PROMPT };
     if (field.type === "object" || field.properties) return this.#example(field);
     return { integer: field.minimum ?? 1, number: field.minimum ?? 1, boolean: true, array: [] }[field.type] ?? "…";
   }

@@ -1,7 +1,7 @@
 /** Queue and workers in one line, asked for as long as somebody looks. */
 
 import { Away } from "./api.js";
-import { byId, many, pause, seconds } from "./dom.js";
+import { byId, many, pause, say, seconds } from "./dom.js";
 
 const CALM_MS = 5_000;
 const BUSY_MS = 1_500;
@@ -47,10 +47,11 @@ export class Status {
     this.onchange({ isReady: this.isReady, isLoading: !this.isReady && workers.length > 0 });
   }
 
-  /** Only what is new is written, so that a screen reader is not told the same again. */
+  /** The line changes often; said aloud is only that the service came, loads or went. */
   #say(mood, words) {
     const line = byId("state");
+    if (line.dataset.mood !== mood && line.dataset.mood !== "asking") say(words);
     line.dataset.mood = mood;
-    if (line.textContent !== words) line.firstElementChild.textContent = words;
+    line.firstElementChild.textContent = words;
   }
 }

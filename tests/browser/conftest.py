@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from app.settings import Settings
-from tests.app.front_end import FrontEnd, serving
+from tests.app.conftest import front_end, served
+from tests.app.front_end import FrontEnd
 from tests.browser.visit import Visit
-from tests.service import Store
+
+__all__ = ["front_end", "served"]  # fixtures: a service with a hand in a worker's place
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -59,20 +60,6 @@ def opening(browser: Browser) -> Iterator[Opening]:
         visit.page.context.close()
     for visit in visits:
         visit.assert_clean()
-
-
-@pytest.fixture(scope="package")
-def served(session_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontEnd]:
-    folder = tmp_path_factory.mktemp("front_end")
-    with serving(Settings(redis_url=session_store.url, data_dir=folder)) as front_end:
-        yield front_end
-
-
-@pytest.fixture
-def front_end(served: FrontEnd, store: Store) -> FrontEnd:
-    """The service with a model announced, and a hand in a worker's place."""
-    served.announce()
-    return served
 
 
 @pytest.fixture

@@ -99,3 +99,6 @@ def test_the_reference_has_every_operation_and_finds_them(
     page.get_by_role("link", name="POST /v1/jobs/{job_id}/cancel").click()
     expect(page.locator("section:target")).to_contain_text("End the job before its next")
     expect(page.locator("section:target pre")).to_contain_text("curl -s -X POST")
+    expect(page.locator("#post-v1-images-inspect pre")).to_contain_text("--data-binary @file.png")
+    openai = page.locator("#post-v1-images-generations pre")
+    expect(openai).to_contain_text('{"prompt":"a red heart on a yellow background"}')
