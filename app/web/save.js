@@ -6,7 +6,8 @@ export async function save(event) {
   event.preventDefault();
   const { href, download } = event.currentTarget;
   const answer = await fetch(href).catch(() => null);
-  if (!answer?.ok) return open(href); // another host's, or gone: as the browser has it
+  // Another host's, or gone: as the browser has it.
+  if (!answer?.ok) return open(href);
   const url = URL.createObjectURL(await answer.blob());
   h("a", { href: url, download }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
