@@ -1,5 +1,8 @@
 """The first forward passes of all, which are slow: nobody waits for them, and they are timed."""
 
+import time
+from collections.abc import Callable
+
 import torch
 
 from app.jobs.spec import GenerationSpec
@@ -11,7 +14,11 @@ from worker.generation import Generation
 
 
 @torch.inference_mode()
-def warm_up(pipeline: LatentDiffusionPipeline, max_rows: int) -> CostCurve:
+def warm_up(
+    pipeline: LatentDiffusionPipeline,
+    max_rows: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> CostCurve:
     """Draw a picture and time passes of up to `max_rows` rows, all of the model's native size."""
     pipeline("", num_inference_steps=1)
     card = pipeline.card
@@ -33,4 +40,4 @@ def warm_up(pipeline: LatentDiffusionPipeline, max_rows: int) -> CostCurve:
         if pipeline.family.device.type == "cuda":
             torch.cuda.synchronize()
 
-    return measure(run, max_rows)
+    return measure(run, max_rows, clock)

@@ -46,9 +46,9 @@ def measure(options: argparse.Namespace) -> Measured:
     stock, ours = load(), load()
     wanted = "torch" if options.exact else options.runtime
     said = runtimes.install(ours.family, wanted, None, options.threads or None)
-    costs = warm_up(ours, 2 * options.max_batch_size)
-    stock("", num_inference_steps=2)
     now = time.process_time if options.clock == "cpu" else time.perf_counter
+    costs = warm_up(ours, 2 * options.max_batch_size, now)
+    stock("", num_inference_steps=2)
     bench = Bench(
         stock,
         ours,

@@ -11,8 +11,7 @@ from models.pipeline import LatentDiffusionPipeline
 from worker.bench.traffic import a_job
 from worker.engine import Engine
 
-FEW, MANY = 10, 40  # steps: what both runs share, such as admission and decoding, cancels out
-GUIDANCE = 2.0
+STEPS, MIDDLE = 40, 30
 
 
 class FreeUNet:
@@ -36,44 +35,36 @@ def overhead_us(
 def _of(
     pipeline: LatentDiffusionPipeline, scheduler: str, num_jobs: int, repeats: int
 ) -> dict[str, float]:
-    def stock(steps: int) -> None:
-        pipeline.denoise(
-            "", num_inference_steps=steps, scheduler=scheduler, guidance_scale=GUIDANCE
-        )
-
-    def ours(jobs: int) -> Callable[[int], None]:
-        def run(steps: int) -> None:
-            engine = Engine(pipeline, num_jobs)
-            spec = a_job(
-                pipeline.card,
-                num_inference_steps=steps,
-                scheduler=scheduler,
-                guidance_scale=GUIDANCE,
-            )
-            for i in range(jobs):
-                engine.admit(str(i), spec)
-            while len(engine):
-                engine.step()
-
-        return run
-
+    wish = {"num_inference_steps": STEPS, "scheduler": scheduler, "guidance_scale": 2.0}
     size = (pipeline.card.native_size,) * 2
-    few, many = (len(pipeline.make_scheduler(scheduler, n, *size).timesteps) for n in (FEW, MANY))
+    evaluations = len(pipeline.make_scheduler(scheduler, STEPS, *size).timesteps)
 
-    def per_evaluation(run: Callable[[int], None], jobs: int) -> float:
-        run(FEW)  # tables are read off once
-        run(MANY)
-        gained = [_cpu_s(run, MANY) - _cpu_s(run, FEW) for _ in range(repeats)]
-        return statistics.median(gained) / (many - few) / jobs * 1e6
+    def stock() -> float:
+        """The loop, less what a run of a single step costs before and after."""
+        whole_s = _cpu_s(lambda: pipeline.denoise("", **wish))
+        least_s = _cpu_s(lambda: pipeline.denoise("", **{**wish, "num_inference_steps": 1}))
+        return (whole_s - least_s) / (evaluations - 1)
 
+    def ours(jobs: int) -> float:
+        """Steps in the middle of a run, where nobody comes and nobody is decoded."""
+        engine = Engine(pipeline, jobs)
+        for i in range(jobs):
+            engine.admit(str(i), a_job(pipeline.card, **wish))
+        engine.step()
+        return _cpu_s(lambda: [engine.step() for _ in range(MIDDLE)]) / MIDDLE / jobs
+
+    ours(num_jobs)  # tables are read off once
+    ways = {
+        "stock": stock,
+        "engine, 1 job": lambda: ours(1),
+        f"engine, {num_jobs} jobs": lambda: ours(num_jobs),
+    }
     return {
-        "stock": per_evaluation(stock, 1),
-        "engine, 1 job": per_evaluation(ours(1), 1),
-        f"engine, {num_jobs} jobs": per_evaluation(ours(num_jobs), num_jobs),
+        name: statistics.median(way() for _ in range(repeats)) * 1e6 for name, way in ways.items()
     }
 
 
-def _cpu_s(run: Callable[[int], None], steps: int) -> float:
+def _cpu_s(run: Callable[[], object]) -> float:
     began = time.process_time()
-    run(steps)
+    run()
     return time.process_time() - began
