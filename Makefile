@@ -67,6 +67,6 @@ screenshots: .venv/.dev
 	touch $@
 
 .venv/.dev: .venv/.run
-	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[worker,embedded,safety,train,dev,clients]'
+	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[worker,embedded,safety,train,dev,clients,tracing,c2pa]'
 	$(BIN)/pip install --quiet --no-deps --upgrade --target $(REPLICATE_2) replicate==2.0.0b4
 	touch $@

@@ -13,7 +13,7 @@ from uuid import uuid4
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from app import answer_headers
+from app import answer_headers, tracing
 from app.dependencies import Services
 from app.errors import (
     FieldError,
@@ -84,6 +84,7 @@ def submit(
         webhook=webhook,
         warnings=list(warnings),
         created_at=now(),
+        traceparent=tracing.CURRENT.get(),
     )
     models = [model.id for model in services.catalogue.models()]
     admission = services.door.admit(job, idempotency, models)

@@ -5,8 +5,10 @@ from collections.abc import AsyncGenerator
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, ProcessCollector
+from starlette.concurrency import run_in_threadpool
 
-from app import handlers, openapi
+from app import handlers, openapi, tracing
+from app.access_log import AccessLog
 from app.answer_headers import AnswerHeaders
 from app.dependencies import Services
 from app.jobs.expiry import Sweeper
@@ -14,6 +16,7 @@ from app.limits import BodyLimit
 from app.metrics.requests import RequestMetrics
 from app.metrics.service import ServiceCollector
 from app.request_ids import RequestIds
+from app.request_traces import RequestTraces
 from app.routes import (
     deliveries,
     events,
@@ -42,6 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        tracing.configure("api")
         services = Services.connected(settings)
         app.state.services = services
         figures = services.redis, services.catalogue, services.queues, services.store
@@ -50,11 +54,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with services.feed.reading(), sweeper.sweeping():
             yield
         services.redis.close()
+        await run_in_threadpool(tracing.close)
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit)
     app.add_middleware(AnswerHeaders)
+    if settings.access_log:
+        app.add_middleware(AccessLog)
     app.add_middleware(RequestIds)
+    app.add_middleware(RequestTraces)
     app.add_middleware(RequestMetrics, registry=registry)
     app.state.registry = registry
     handlers.install(app)

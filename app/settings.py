@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
@@ -63,6 +63,7 @@ class Settings(BaseSettings):
         job_ttl_s: How long a job that has ended, its events and its pictures are kept.
         embed_prompt: Whether a picture's own text says what was asked for.
         metrics_open: Whether `/metrics` needs no key from other machines either.
+        access_log: Whether the API logs every answer.
         webhook_secret: `whsec_` and base64; two, separated by a comma, during a rotation. Unset
             means one that is made once and kept in Redis.
         webhook_allow: Networks and host names that webhooks may reach although they are private.
@@ -101,6 +102,8 @@ class Settings(BaseSettings):
     embed_prompt: bool = True
     metrics_open: bool = False
     log_level: str = "INFO"
+    log_format: Literal["text", "json"] = "text"
+    access_log: bool = False
 
     @field_validator(
         "redis_password",

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from app import logs, tracing
 from app.jobs.catalogue import Catalogue, ModelInfo
 from app.jobs.connection import connect
 from app.lifeline import end_with_supervisor
@@ -30,9 +31,8 @@ def main() -> int:
     except ValidationError as error:
         print(f"settings: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return REFUSED
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    logs.configure("worker", settings.log_level, settings.log_format)
+    tracing.configure("worker")
     end_with_supervisor()
     if settings.redis_url is None:
         log.error("DARKROOM_REDIS_URL is not set; `darkroom up` starts a store itself")
@@ -47,10 +47,11 @@ def _serve(settings: WorkerSettings, redis: Redis) -> int:
             Catalogue(redis).announce(model)
         from worker.assembly import DeviceMissing, assemble  # imports torch: seconds
         from worker.hearing import EngineStalled
+        from worker.seal import SealBroken
 
         try:
             assemble(settings, models, redis).work()
-        except DeviceMissing as error:
+        except (DeviceMissing, SealBroken) as error:
             log.error("worker.refuses_to_start: %s", error)
             return REFUSED
         except EngineStalled as error:
@@ -102,5 +103,6 @@ def _describe(settings: WorkerSettings, model_id: str) -> ModelInfo:
 
 if __name__ == "__main__":
     status = main()
+    tracing.close()
     logging.shutdown()
     os._exit(status)  # the engine's thread may be inside torch, which aborts an orderly exit

@@ -23,7 +23,9 @@ from worker.affinity import Affinity
 from worker.engine import Engine
 from worker.engine_thread import EngineThread, Holds
 from worker.engine_worker import EngineWorker, Terms
+from worker.output import Telling
 from worker.safety import safety_check
+from worker.seal import Seal
 from worker.settings import WorkerSettings
 from worker.shelf import Shelf
 from worker.warm_up import warm_up
@@ -43,8 +45,11 @@ def assemble(settings: WorkerSettings, models: Sequence[ModelInfo], redis: Redis
     Raises:
         DeviceMissing: There is no such device here.
         CheckpointError: The weights of a model are not all there.
+        SealBroken: The certificate cannot sign.
     """
     device, dtype = choose_device(settings)
+    certificate, key = settings.c2pa_certificate, settings.c2pa_key
+    seal = Seal.of(certificate, key, settings.c2pa_algorithm) if certificate and key else None
     sizes = {
         model.id: count_parameters(settings.checkpoint(model.id)) * dtype.itemsize
         for model in models
@@ -84,7 +89,7 @@ def assemble(settings: WorkerSettings, models: Sequence[ModelInfo], redis: Redis
         images=ImageStore(settings.image_store_url, settings.s3, WRITE_PATIENCE_S),
         engine=engine,
         redis=redis,
-        embed_prompt=settings.embed_prompt,
+        telling=Telling(settings.embed_prompt, seal),
         look=safety_check(threshold) if (threshold := settings.safety_threshold) else None,
     )
 

@@ -4,6 +4,7 @@ A generation joins and leaves the batch between any two steps, with its own prom
 number of steps and scheduler. Knows tensors and specs. Knows nothing of Redis, RQ, HTTP or files.
 """
 
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,16 @@ from worker.claim import WEIGHTS, Claim
 from worker.cost import FREE, CostCurve
 from worker.formation import Formation
 from worker.generation import Generation
-from worker.report import Failure, Finished, FinishedImage, PreviewImage, Progress, Report, Stats
+from worker.report import (
+    Failure,
+    Finished,
+    FinishedImage,
+    PreviewImage,
+    Progress,
+    Report,
+    Stats,
+    Times,
+)
 
 __all__ = [
     "Engine", "Failure", "Finished", "FinishedImage", "NonFiniteLatents", "Progress", "Report",
@@ -35,6 +45,7 @@ class _Job:
     total_steps: int
     generations: list[Generation]
     admitted_at: float
+    encoded: Times
 
     def progress(self, job_id: str, num_evaluations: int) -> Progress:
         finished = (self.num_images - len(self.generations)) * num_evaluations
@@ -104,6 +115,7 @@ class Engine:
         admitted_at = self._batcher.clock()
         deadline_at = None if time_left_s is None else admitted_at + time_left_s
         claim = Claim(admitted_at, WEIGHTS[spec.priority], deadline_at, owner=owner)
+        began = time.time()
         conditions = self._pipeline.conditions(
             spec.prompt,
             spec.negative_prompt,
@@ -112,6 +124,7 @@ class Engine:
             spec.width,
             tuple((one.name, one.weight) for one in spec.loras),
         )
+        encoded = began, time.time()
         generations = [
             Generation(
                 self._pipeline, job_id, index, spec, conditions, claim, by_table=not self._exact
@@ -120,7 +133,7 @@ class Engine:
             if index not in skip
         ]
         self._jobs[job_id] = _Job(
-            spec.num_images, spec.num_inference_steps, generations, admitted_at
+            spec.num_images, spec.num_inference_steps, generations, admitted_at, encoded
         )
         for generation in generations:
             self._batcher.add(generation)
@@ -237,10 +250,12 @@ class Engine:
     def _finish(self, generation: Generation) -> FinishedImage:
         if not torch.isfinite(generation.latents).all():
             raise NonFiniteLatents("the latents are not finite (NaN or infinity)")
+        began = time.time()
         pixels = self._pipeline.decode_latents(generation.latents)
+        decoded = began, time.time()
         self._batcher.remove(generation)
         self._jobs[generation.job_id].generations.remove(generation)
-        return FinishedImage(generation.job_id, generation.index, generation.seed, pixels)
+        return FinishedImage(generation.job_id, generation.index, generation.seed, pixels, decoded)
 
     def _progress(self, members: Sequence[Generation]) -> tuple[Progress, ...]:
         evaluations = {one.job_id: one.num_evaluations for one in members}
@@ -252,10 +267,12 @@ class Engine:
 
     def _settle(self) -> tuple[Finished, ...]:
         now = self._batcher.clock()
-        ended = [job_id for job_id, job in self._jobs.items() if not job.generations]
+        ended = {job_id: job for job_id, job in self._jobs.items() if not job.generations}
+        for job_id in ended:
+            del self._jobs[job_id]
         return tuple(
-            Finished(job_id, now - self._jobs.pop(job_id).admitted_at, self.name)
-            for job_id in ended
+            Finished(job_id, now - job.admitted_at, self.name, job.encoded)
+            for job_id, job in ended.items()
         )
 
     def _count(self, formation: Formation) -> None:

@@ -25,6 +25,7 @@ from worker.delivery import Taken
 from worker.engine_thread import Admit, EngineThread, Quit
 from worker.flight import CANCELED, Flight, is_overdue, time_left_s
 from worker.hearing import EngineStalled, Hearing
+from worker.output import Telling
 from worker.pace import Every
 from worker.rq_bookkeeping import RqBookkeeping
 from worker.safety import Look
@@ -73,7 +74,7 @@ class EngineWorker(RqBookkeeping):
         images: ImageStore,
         engine: EngineThread,
         redis: Any,
-        embed_prompt: bool = True,
+        telling: Telling | None = None,
         look: Look | None = None,
     ) -> None:
         super().__init__(
@@ -87,7 +88,7 @@ class EngineWorker(RqBookkeeping):
         self._settlement = Settlement(self, store, images, engine.inbox)
         self._flights = self._settlement.flights
         self._hearing = Hearing(
-            engine, self._settlement, images, terms.stall_s, embed_prompt=embed_prompt, look=look
+            engine, self._settlement, images, terms.stall_s, telling=telling, look=look
         )
         self._beat = Every(min(BEAT_EVERY_S, terms.lease_s / 3), self._say_alive)
         self._recover = Every(self.recover_every_s, self._recover_jobs)

@@ -6,6 +6,7 @@ from enum import StrEnum, auto
 
 from app.jobs.images import ImagesUnavailable, image_key
 from app.jobs.job import FailureCode, Job, StoredImage
+from worker.report import NEVER, Times
 from worker.rq_bookkeeping import Running
 from worker.safety import ContentRejected
 
@@ -81,6 +82,7 @@ class Flight:
         engine_s: Set once the engine is done with the job.
         engine: What drew it, set with `engine_s`.
         previews: Data URLs by the image's index, until they are handed on.
+        encoded, decoded, stored: When its parts were done, the latter by the image's index.
         outcome: Set once, for every ending but success.
     """
 
@@ -97,6 +99,10 @@ class Flight:
     engine: str = ""
     previews: dict[int, str] = field(default_factory=dict[int, str])
     asked_at: float = 0.0
+    began_at: float = field(default_factory=time.time)
+    encoded: Times = NEVER
+    decoded: dict[int, Times] = field(default_factory=dict[int, Times])
+    stored: dict[int, Times] = field(default_factory=dict[int, Times])
     outcome: Outcome | None = None
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from app.jobs.images import ImageStore
 from worker.engine_thread import Dead, EngineThread, Event, Holds, Ready, Rejected, Stepped, Warned
 from worker.flight import CANCELED, outcome_of
-from worker.output import NotStored, Output, Previewed, Stored
+from worker.output import NotStored, Output, Previewed, Stored, Telling
 from worker.pace import Pace
 from worker.report import Report
 from worker.safety import Look
@@ -58,14 +58,14 @@ class Hearing:
         images: ImageStore,
         stall_s: float,
         *,
-        embed_prompt: bool = True,
+        telling: Telling | None = None,
         look: Look | None = None,
     ) -> None:
         self._engine = engine
         self._settlement = settlement
         self._stall_s = stall_s
         self._events = cast(SimpleQueue[Said], engine.outbox)
-        self._output = Output(images, self._events.put, embed_prompt=embed_prompt, look=look)
+        self._output = Output(images, self._events.put, telling=telling, look=look)
         self.pace = Pace()
         self.counts = Counts()
         self.is_ready = False
@@ -127,12 +127,14 @@ class Hearing:
         for image in report.images:
             flight = flights.get(image.job_id)
             if flight is not None and flight.outcome is None:
+                flight.decoded[image.index] = image.decoded
                 self._output.store(flight.job, flight.lease, image)
         for preview in report.previews:
             self._output.preview(preview)
         for finished in report.finished:
             if flight := flights.get(finished.job_id):
                 flight.engine_s, flight.engine = finished.engine_s, finished.engine
+                flight.encoded = finished.encoded
         for failure in report.failed:
             self._fail(failure.job_id, failure.error)
         self.pace.count(len(report.images))
@@ -147,6 +149,7 @@ class Hearing:
                 flight.previews[event.index] = event.data_url
         elif flight:
             flight.unpublished.append(event.image)
+            flight.stored[event.image.index] = event.stored
         else:
             self._settlement.stray(event.job_id, event.image.key)
 

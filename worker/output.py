@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from app.jobs.images import ImageStore, image_key
 from app.jobs.job import Job, StoredImage
 from app.jobs.spec import OutputFormat
 from app.stories import parameters, xmp
-from worker.report import FinishedImage, PreviewImage
+from worker.report import NEVER, FinishedImage, PreviewImage, Times
 from worker.safety import Look
+from worker.seal import Seal
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ class Stored:
     job_id: str
     lease: str
     image: StoredImage
+    stored: Times = NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,14 @@ class Previewed:
     data_url: str
 
 
+@dataclass(frozen=True)
+class Telling:
+    """What pictures say of themselves beside their settings and their mark."""
+
+    embed_prompt: bool = True
+    seal: Seal | None = None
+
+
 class Output:
     """Encodes and stores pictures; each ends as one `Stored` or `NotStored` handed to `done`."""
 
@@ -62,12 +73,12 @@ class Output:
         done: Callable[[Stored | NotStored | Previewed], None],
         threads: int = 2,
         *,
-        embed_prompt: bool = True,
+        telling: Telling | None = None,
         look: Look | None = None,
     ) -> None:
         self._images = images
         self._done = done
-        self._embed_prompt = embed_prompt
+        self._telling = telling or Telling()
         self._look = look
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="output")
         self._pool.submit(_warm_up)
@@ -86,12 +97,15 @@ class Output:
         self._pool.shutdown()
 
     def _store(self, job: Job, lease: str, finished: FinishedImage) -> None:
-        spec = job.spec
+        spec, began = job.spec, time.time()
         try:
             if self._look:
                 self._look(finished.pixels)
-            story = parameters.write(spec, finished.index, with_prompt=self._embed_prompt)
+            telling = self._telling
+            story = parameters.write(spec, finished.index, with_prompt=telling.embed_prompt)
             data = encode(finished.pixels, spec.output_format, spec.output_quality, story)
+            if telling.seal:
+                data = telling.seal.sign(data, spec.output_format)
             key = image_key(job.id, finished.index, spec.output_format)
             self._images.put(key, data)
             height, width, _ = finished.pixels.shape
@@ -108,7 +122,7 @@ class Output:
         except Exception as error:  # the border of one picture: a full disk must not end the others
             self._done(NotStored(job.id, lease, error))
         else:
-            self._done(Stored(job.id, lease, image))
+            self._done(Stored(job.id, lease, image, (began, time.time())))
 
     def _preview(self, preview: PreviewImage) -> None:
         try:

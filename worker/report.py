@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Times = tuple[float, float]  # when a part began and ended, in seconds since 1970
+NEVER: Times = (0.0, 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -23,6 +26,7 @@ class FinishedImage:
     index: int
     seed: int
     pixels: NDArray[np.uint8]
+    decoded: Times = NEVER
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,14 +40,18 @@ class PreviewImage:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A job whose last image is in; `engine_s` is the time from its admission to here.
+    """A job whose last image is in.
 
-    `engine` names what drew it: runtime, version and mode.
+    Attributes:
+        engine_s: From its admission to here.
+        engine: What drew it: runtime, version and mode.
+        encoded: When its prompts were.
     """
 
     job_id: str
     engine_s: float
     engine: str = ""
+    encoded: Times = NEVER
 
 
 @dataclass(frozen=True, slots=True)

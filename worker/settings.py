@@ -33,6 +33,8 @@ class WorkerSettings(Settings):
         stall_s: A step that takes longer means a hung device: the process ends.
         safety_threshold: A picture that scores so much, from 0 to 1, ends its job with
             `content_rejected`; unset: none is looked at.
+        c2pa_certificate: PEM of the chain that pictures are signed with, leaf first.
+        c2pa_key: PEM of its key; with both, pictures carry C2PA manifests.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -47,6 +49,9 @@ class WorkerSettings(Settings):
     max_batch_size: int = Field(default=8, ge=1, le=256)
     max_inside: int | None = Field(default=None, ge=1, le=1024)
     stall_s: float = Field(default=120.0, gt=0)
+    c2pa_certificate: Path | None = None
+    c2pa_key: Path | None = None
+    c2pa_algorithm: Literal["es256", "es384", "es512", "ps256", "ed25519"] = "es256"
     safety_threshold: float | None = Field(default=None, gt=0, le=1)
 
     @field_validator("safety_threshold")

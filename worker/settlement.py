@@ -13,6 +13,7 @@ from app.jobs.images import ImageStore, ImagesUnavailable
 from app.jobs.job import FailureCode, Job
 from app.jobs.reconciler import LOST
 from app.jobs.store import JobStore, Progress
+from worker import spans
 from worker.engine_thread import Cancel, Order, Preview
 from worker.flight import CANCELED, OVERDUE, Ending, Flight, Outcome, is_overdue
 from worker.rq_bookkeeping import RqBookkeeping, Running
@@ -82,6 +83,7 @@ class Settlement:
                 self._settle_badly(flight, flight.outcome)
             elif flight.engine_s is not None and flight.has_all_images:
                 self._store.succeeded(flight.job, flight.lease, flight.engine_s, flight.engine)
+                spans.tell(flight)
                 self._close(flight, self._rq.finish)
             elif is_overdue(flight.job):
                 self.end(flight, OVERDUE)
@@ -94,6 +96,7 @@ class Settlement:
 
     def _settle_badly(self, flight: Flight, outcome: Outcome) -> None:
         job_id, lease = flight.job.id, flight.lease
+        spans.tell(flight)
         if outcome.ending is Ending.CANCELED:
             self._store.canceled(job_id, lease)
             self._close(flight, self._rq.stop)

@@ -2,7 +2,6 @@
 
 import asyncio
 import ipaddress
-import logging
 import os
 import socket
 import sys
@@ -15,6 +14,7 @@ import uvicorn
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
+from app import logs
 from app.auth import KeyRing
 from app.client import Client, RequestFailed
 from app.commands.generate import ending
@@ -44,7 +44,7 @@ def up(
     key: Key = None,
 ) -> None:
     """Start the whole service. Without DARKROOM_REDIS_URL on an embedded store."""
-    settings = _settings()
+    settings = _settings("up")
     if data_dir:
         settings = settings.model_copy(update={"data_dir": data_dir})
     _refuse_unless_bindable(settings, host, port)
@@ -63,7 +63,7 @@ def up(
 
 def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """Serve HTTP alone. On the Redis of DARKROOM_REDIS_URL."""
-    settings = _settings()
+    settings = _settings("api")
     end_with_supervisor()
     if settings.redis_url is None:
         fail("DARKROOM_REDIS_URL is not set; `darkroom up` starts a store itself")
@@ -76,7 +76,7 @@ def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
         http=BoundedProtocol,
         host=host,
         port=port,
-        log_level=settings.log_level.lower(),
+        log_config=None,  # ours, as for all else
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
@@ -86,7 +86,7 @@ def webhooks(
     secret: Annotated[bool, typer.Option("--secret", help="Print the secret and end.")] = False,
 ) -> None:
     """Send webhooks alone. On the Redis of DARKROOM_REDIS_URL."""
-    settings = _settings()
+    settings = _settings("webhooks")
     end_with_supervisor()
     from app.webhooks import process  # httpcore and its like: nothing that other commands need
 
@@ -119,13 +119,12 @@ def _draw_sample(client: Client, prompt: str, file: Path) -> None:
     client.close()
 
 
-def _settings() -> Settings:
+def _settings(part: str) -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
         fail("; ".join(f"DARKROOM_{e['loc'][0]}".upper() + f": {e['msg']}" for e in error.errors()))
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.configure(part, settings.log_level, settings.log_format)
     return settings
 
 

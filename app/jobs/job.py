@@ -81,6 +81,7 @@ class Job(BaseModel, frozen=True, hide_input_in_errors=True):
         step: Denoising steps done, as the mean over the job's images.
         engine_s: Seconds from the engine's taking the job to its last picture.
         engine: What drew it: runtime, version and mode. Equal names draw equal bytes.
+        traceparent: Of the request that submitted it (W3C Trace Context); empty without tracing.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Job(BaseModel, frozen=True, hide_input_in_errors=True):
     is_cancel_requested: bool = False
     engine_s: float | None = None
     engine: str | None = None
+    traceparent: str = ""
 
     @property
     def total_steps(self) -> int:
@@ -130,6 +132,8 @@ class Job(BaseModel, frozen=True, hide_input_in_errors=True):
             "warnings": json.dumps(self.warnings),
             "created_at": self.created_at.isoformat(),
         }
+        if self.traceparent:
+            record["traceparent"] = self.traceparent
         if self.webhook:
             record["webhook"] = self.webhook.model_dump_json()
         return record

@@ -19,6 +19,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from app.jobs.catalogue import Catalogue, WorkerInfo
+from app.jobs.job import Job
 from app.jobs.queues import JobQueues
 from app.jobs.store import JobStore
 from app.jobs.tally import Tally
@@ -64,13 +65,19 @@ class ServiceCollector(Collector):
             eldest = None
             for priority, (length, head) in self.queues.heads(model.id).items():
                 depth.add_metric([model.id, priority.value], length)
-                job = self.store.get(head) if head else None
+                job = self._known(head) if head else None
                 if job and (eldest is None or job.created_at < eldest):
                     eldest = job.created_at
             age_s = time.time() - eldest.timestamp() if eldest else 0.0
             oldest.add_metric([model.id], max(0.0, age_s))
             processing.add_metric([model.id], self.queues.executing([model.id]))
         return depth, oldest, processing
+
+    def _known(self, job_id: str) -> Job | None:
+        try:
+            return self.store.get(job_id)
+        except ValueError:  # another version's record, during an upgrade
+            return None
 
     def _totals(self) -> Iterable[Metric]:
         totals = Tally(self.redis).read()

@@ -8,6 +8,7 @@ import httpx
 from redis import Redis
 from redis.exceptions import RedisError
 
+from app import tracing
 from app.jobs.connection import connect
 from app.jobs.images import ImageStore
 from app.links import ImageSigner, url_signer
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 async def send(settings: Settings, redis_url: str) -> None:
     """Send webhooks until SIGTERM or SIGINT; waits for a Redis that is not there yet."""
+    tracing.configure("webhooks")
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
@@ -37,6 +39,7 @@ async def send(settings: Settings, redis_url: str) -> None:
     waiting.cancel()
     await sending
     redis.close()
+    await asyncio.to_thread(tracing.close)
 
 
 def assemble(settings: Settings, redis: Redis, signing_keys: list[bytes]) -> Sender:

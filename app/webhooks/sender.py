@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from redis.exceptions import RedisError
 
+from app import tracing
 from app.links import UrlSigner
 from app.webhooks.delivery import Attempt, DeliveryState
 from app.webhooks.ledger import Claim, Ledger
@@ -99,6 +100,8 @@ class Sender:
             "User-Agent": USER_AGENT,
             **signed_headers(delivery.id, int(began), body, self.signing_keys),
         }
+        if delivery.job.traceparent:
+            headers[tracing.HEADER] = delivery.job.traceparent
         outcome = await self.poster.post(delivery.webhook.url, headers, body)
         state, wait_s = self._verdict(claim, outcome)
         log.info(
@@ -109,6 +112,15 @@ class Sender:
             outcome.reason or "-",
             state,
             outcome.seconds,
+        )
+        tracing.tell(
+            f"webhook {delivery.event}",
+            delivery.job.traceparent,
+            began,
+            began + outcome.seconds,
+            {"darkroom.job_id": delivery.job.id, "darkroom.try": delivery.tries + 1},
+            kind="client",
+            error="" if outcome.is_success else outcome.reason or f"status {outcome.code}",
         )
         attempt = Attempt(
             at=datetime.fromtimestamp(began, UTC),
