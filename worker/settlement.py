@@ -116,9 +116,11 @@ class Settlement:
         self._forget(flight)
 
     def _has_lease(self, flight: Flight) -> bool:
-        """Whether no later attempt has begun; RQ cannot tell two of one worker apart."""
+        """Whether no later attempt is running; RQ cannot tell two of one worker apart."""
         record = self._store.get(flight.job.id)
-        return record is None or not flight.is_started or record.lease == flight.lease
+        if record is None or record.status.is_terminal or not flight.is_started:
+            return True
+        return record.lease == flight.lease
 
     def _drop(self, flight: Flight) -> None:
         """The job is somebody else's by now, or erased: leave no trace of ours."""

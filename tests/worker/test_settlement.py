@@ -9,7 +9,7 @@ from redis import Redis
 from app.jobs.job import Job, JobStatus
 from tests.worker.in_hand import admitted
 from tests.worker.test_engine_worker import WIP, Bench, lose
-from worker.flight import Ending, Outcome
+from worker.flight import Ending, Flight, Outcome
 
 
 def taken_twice(bench: Bench, job: Job) -> tuple[str, str]:
@@ -45,3 +45,21 @@ def test_the_first_attempt_does_not_end_the_second(redis: Redis, tmp_path: Path,
 
     assert bench.until_ended(job).status is JobStatus.SUCCEEDED
     assert not redis.exists(WIP)
+
+
+def test_a_job_that_ended_while_it_was_taken_leaves_nothing_in_rq(
+    redis: Redis, tmp_path: Path
+) -> None:
+    bench = Bench(redis, tmp_path / "images")
+    job = admitted(redis)
+    taken = bench.worker.take()
+    assert taken is not None
+    bench.store.cancel(job)
+    bench.worker._begin(taken)
+    flight = Flight(job, bench.worker.begin(taken))  # it was read before it was canceled
+    bench.worker._flights[flight.lease] = flight
+    bench.turn()
+    bench.turn()
+
+    assert not bench.worker._flights
+    assert redis.ttl(f"rq:job:{job.id}") != -1
