@@ -184,7 +184,8 @@ def test_an_erased_job_is_nowhere(services: Services, worker: HandWorker, redis:
 
     left = {key.decode() for key in redis.scan_iter()}
     of_the_owner = {keys.waiting("default"), keys.turns("default")}
-    assert left <= {keys.doorbell("default"), "rq:queues", *of_the_owner}
+    assert left <= {keys.doorbell("default"), "rq:queues", keys.TALLY, *of_the_owner}
+    assert redis.hkeys(keys.TALLY) == [b"jobs\tdefault\tcanceled\t"]  # a figure, of nobody
 
 
 def test_a_listing_goes_on_where_its_cursor_says(services: Services) -> None:
