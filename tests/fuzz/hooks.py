@@ -43,6 +43,8 @@ def drawable(wish: dict[str, Any]) -> dict[str, Any]:
         wish["seed"] = min(wish["seed"], MAX_SEED + 1 - wish.get("num_images", 1))
     if wish.get("num_inference_steps") is not None:
         wish["num_inference_steps"] = max(1, min(wish["num_inference_steps"], 3))  # jobs are many
+    if wish.get("loras"):
+        wish["loras"] = []  # this model has none
     if wish.get("webhook"):
         wish["webhook"] = {**wish["webhook"], "url": "http://127.0.0.1:9/"}  # nobody is there
     return wish
