@@ -5,6 +5,7 @@ they are. Loaded by schemathesis, see `schemathesis.toml`.
 """
 
 import hashlib
+import json
 import re
 from typing import Any
 
@@ -32,7 +33,9 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
 
 def drawable(wish: dict[str, Any]) -> dict[str, Any]:
     """The same wish, within the model's sizes and names."""
-    wish = dict(wish)
+    wish = json.loads(json.dumps(wish).replace("\\u0000", "0"))  # no text may hold a NUL
+    if isinstance(wish.get("prompt"), str) and not wish["prompt"].strip():
+        wish["prompt"] = "0"  # nor be blank
     for name in ("width", "height"):
         if wish.get(name) is not None:
             wish[name] = max(64, min(128, wish[name] // 16 * 16))
