@@ -46,7 +46,7 @@ install: .venv/.dev
 
 # The default model, from nothing: fetch, draw, train, export. Hours on a CPU.
 train: .venv/.dev
-	$(BIN)/python -m models.training all --size tiny
+	$(BIN)/python -m models.training all --size small
 
 # Every figure of docs/benchmarks.md.
 bench: .venv/.dev
