@@ -46,7 +46,9 @@ def build_autoencoder(config: AutoencoderConfig | PatchConfig, native_size: int)
 def load_autoencoder(folder: Path) -> Autoencoder:
     """The trained autoencoder in a folder, whichever kind its config names."""
     name = AutoencoderKL.load_config(folder, local_files_only=True)["_class_name"]
-    return KINDS[name].from_pretrained(folder, local_files_only=True)
+    return KINDS[name].from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
+    )
 
 
 @torch.no_grad()
