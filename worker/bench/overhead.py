@@ -35,14 +35,16 @@ def overhead_us(
 def _of(
     pipeline: LatentDiffusionPipeline, scheduler: str, num_jobs: int, repeats: int
 ) -> dict[str, float]:
-    wish = {"num_inference_steps": STEPS, "scheduler": scheduler, "guidance_scale": 2.0}
+    wish: dict[str, Any] = {"scheduler": scheduler, "guidance_scale": 2.0}
+    wish["num_inference_steps"] = STEPS
+    brief: dict[str, Any] = {**wish, "num_inference_steps": 1}
     size = (pipeline.card.native_size,) * 2
     evaluations = len(pipeline.make_scheduler(scheduler, STEPS, *size).timesteps)
 
     def stock() -> float:
         """The loop, less what a run of a single step costs before and after."""
         whole_s = _cpu_s(lambda: pipeline.denoise("", **wish))
-        least_s = _cpu_s(lambda: pipeline.denoise("", **{**wish, "num_inference_steps": 1}))
+        least_s = _cpu_s(lambda: pipeline.denoise("", **brief))
         return (whole_s - least_s) / (evaluations - 1)
 
     def ours(jobs: int) -> float:
