@@ -1,7 +1,8 @@
 # The process that owns a device. Built from the project's folder.
 #
 # `--build-arg TORCH=` says which torch:
-#   cpu     PyTorch's own index, wheels without CUDA (the default)
+#   cpu     wheels without CUDA, from the index that `TORCH_CPU_INDEX` names (the default); without
+#           one from PyPI, whose wheels for x86-64 bring CUDA along and work without it, too
 #   cuda    PyPI's wheels, which bring CUDA with them; the driver comes from the host
 #   wheels  a folder of yours: `--build-context wheels=FOLDER`
 # The base by its tag; `--build-arg PYTHON=python@sha256:...` pins its very bytes.
@@ -20,13 +21,13 @@ FROM scratch AS wheels
 # torch is nine tenths of the image: it comes first and stays when other packages change.
 FROM ${PYTHON} AS torch
 ARG TORCH=cpu
-ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_CPU_INDEX=
 WORKDIR /build
 RUN python -m venv --without-pip /opt/venv
 COPY --from=wanted /wanted/torch.txt .
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=bind,from=wheels,target=/wheels \
     case "$TORCH" in \
-      cpu) set -- --index-url "$TORCH_CPU_INDEX" ;; \
+      cpu) set -- ${TORCH_CPU_INDEX:+--index-url "$TORCH_CPU_INDEX"} ;; \
       cuda) set -- ;; \
       wheels) set -- --find-links /wheels ;; \
       *) echo "TORCH is cpu, cuda or wheels, not '$TORCH'" >&2; exit 1 ;; \

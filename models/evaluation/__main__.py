@@ -4,7 +4,6 @@ Nothing is chosen or repeated: fixed seeds, default settings unless a stage says
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import torch
@@ -68,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Run one stage."""
     arguments = parse_arguments()
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(1)  # the default model is small: threads only wait for one another
     stages = {"sheet": sheet, "sweeps": sweep}
     stages.get(arguments.stage, figures_of)(arguments)
 

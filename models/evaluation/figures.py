@@ -18,7 +18,7 @@ from torch import Tensor
 from models.autoencoder import decode, encode, factor_of
 from models.evaluation import held_out, measures, palette
 from models.evaluation.held_out import Question, Wish
-from models.evaluation.tower import ImageTower, text_vectors
+from models.evaluation.tower import WEIGHTS, ImageTower, text_vectors
 from models.pipeline import LatentDiffusionPipeline, Pixels
 from models.text_encoder import TextEncoder
 from models.training.autoencoder import to_tensor
@@ -86,19 +86,21 @@ def autoencoder(
     pipeline: LatentDiffusionPipeline, data: TrainingSet, settings: Settings, count: int | None
 ) -> Iterator[str]:
     """PSNR and feature distance of pictures there and back, beside an equally small bicubic."""
-    vae, scorer = pipeline.family.vae, Scorer.trained()
+    vae, scorer = pipeline.family.vae, Scorer.trained() if WEIGHTS.is_dir() else None
     channels = encode(vae, torch.zeros(1, 3, *[pipeline.card.native_size] * 2)).shape[1]
     shrink = factor_of(vae.config) * (3 / channels) ** 0.5
     for split in HELD_OUT_SPLITS:
-        masters = data.of_split(split).masters[:count]
-        real = list(on_background(masters, COLOURS["white"]))
+        real = list(on_background(data.of_split(split).masters[:count], COLOURS["white"]))
         pixels = torch.cat([decode(vae, encode(vae, part)) for part in batches(real)])
         ours = list(((pixels + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy())
         small = [bicubic(picture, shrink) for picture in real]
         for name, made in (("autoencoder", ours), (f"bicubic 1/{shrink:.1f}", small)):
             decibels = measures.psnr(np.stack(made), np.stack(real))
-            apart = measures.frechet_distance(scorer.features(made), scorer.features(real))
-            yield f"{split:9} {name:14} PSNR {decibels:.2f} dB, feature distance {apart:.4f}"
+            apart = scorer and measures.frechet_distance(
+                scorer.features(made), scorer.features(real)
+            )
+            distance = "not measured (no scorer)" if apart is None else f"{apart:.4f}"
+            yield f"{split:9} {name:14} PSNR {decibels:.2f} dB, feature distance {distance}"
 
 
 def bicubic(picture: Pixels, shrink: float) -> Pixels:

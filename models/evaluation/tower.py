@@ -44,7 +44,13 @@ class ImageTower(ModelMixin, ConfigMixin):
 
     @classmethod
     def trained(cls, folder: Path = WEIGHTS) -> Self:
-        """The committed scorer, ready for use."""
+        """The scorer, ready for use.
+
+        Raises:
+            FileNotFoundError: none has been trained yet; says how.
+        """
+        if not folder.is_dir():
+            raise FileNotFoundError(f"no scorer at {folder}: run `python -m models.training tower`")
         return cls.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
         ).eval()
