@@ -10,7 +10,7 @@ MAX_WAIT_S = 60
 Prefer = Annotated[
     str | None, Header(description="`wait=N` waits N seconds for the end (RFC 7240)")
 ]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x20-\x7e]{1,255}$")]
+Key = Annotated[str | None, Header(alias="idempotency-key", pattern=r"^[\x20-\x7e]{1,255}$")]
 LastEventId = Annotated[str, Header(pattern=r"^\d{1,18}-\d{1,18}$")]
 EVENT_STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nothing may hold it back
 

@@ -7,21 +7,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
 from fastapi.responses import StreamingResponse
-from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from app import intake
 from app.dependencies import Owner, RequestLinks, Service, Services
+from app.headers import EVENT_STREAM
 from app.jobs.events import BEGINNING
 from app.jobs.job import Job, JobEvent, JobStatus, StoredImage
 from app.links import Links
 from app.schemas import ImageView, JobView
+from app.translation import events_of
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-QUIET_S = 15.0
 KEEP_ALIVE = ": still here\n\n"
-HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies must not hold it back
 
 
 class EventStream(StreamingResponse):
@@ -59,7 +58,7 @@ async def events(
     """
     job = await run_in_threadpool(intake.find_job, services, job_id, owner)
     stream = _stream(services, job, links, last_event_id, previews)
-    return EventStream(stream, headers=HEADERS)
+    return EventStream(stream, headers=EVENT_STREAM)
 
 
 async def _stream(
@@ -69,19 +68,10 @@ async def _stream(
         for event in await services.feed.past(job.id, after):
             yield render(event, links)
         return
-    following = services.feed.follow(job.id, after, QUIET_S, previews=previews)
+    following = events_of(services, job, after, previews=previews)
     async with contextlib.aclosing(following) as events:
         async for event in events:
             yield render(event, links) if event else KEEP_ALIVE
-            if event is None and await run_in_threadpool(_is_erased, services, job.id):
-                return  # no terminal event will come
-
-
-def _is_erased(services: Services, job_id: str) -> bool:
-    try:
-        return services.store.get(job_id) is None
-    except RedisError:
-        return False  # nobody can say; the feed waits for Redis too
 
 
 def render(event: JobEvent, links: Links) -> str:

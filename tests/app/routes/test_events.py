@@ -9,6 +9,7 @@ from itertools import islice
 import httpx
 import pytest
 
+from app import translation
 from app.client import Event
 from app.jobs.job import JobEvent
 from app.links import Links
@@ -108,7 +109,7 @@ def test_two_hundred_followers_of_one_job_all_see_it_end(front_end: FrontEnd) ->
 def test_a_quiet_stream_is_kept_awake_by_comments(
     front_end: FrontEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "QUIET_S", 0.1)
+    monkeypatch.setattr(translation, "QUIET_S", 0.1)
     job_id = front_end.submit()["id"]
 
     with front_end.http.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
@@ -135,7 +136,7 @@ def test_erasing_a_job_ends_the_streams_of_its_followers(taken: bool, front_end:
 def test_a_stream_whose_job_vanished_silently_ends_too(
     front_end: FrontEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "QUIET_S", 0.1)
+    monkeypatch.setattr(translation, "QUIET_S", 0.1)
     job_id = front_end.submit()["id"]
     vanishing = threading.Timer(0.3, front_end.services.redis.flushall)
     vanishing.start()
