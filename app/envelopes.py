@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from app.errors import Refusal, ServiceError
 
 PROBLEM_TYPE = "application/problem+json"
+MAX_INSTANCE = 256  # the path comes from the client, and so does its length
 OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 Envelope = Callable[[Refusal, str], JSONResponse]
@@ -34,12 +35,14 @@ def native(refusal: Refusal, path: str) -> JSONResponse:
 
 def replicate(refusal: Refusal, path: str) -> JSONResponse:
     """Problem details too, with the `instance` that Replicate's client keeps."""
-    return _json(refusal, {**_problem(refusal), "instance": path}, media_type=PROBLEM_TYPE)
+    return _json(
+        refusal, {**_problem(refusal), "instance": path[:MAX_INSTANCE]}, media_type=PROBLEM_TYPE
+    )
 
 
 def models(refusal: Refusal, path: str) -> JSONResponse:
     """The models are asked for in three dialects: a problem, and OpenAI's `error` in it."""
-    body = {**_problem(refusal), "instance": path, "error": openai_error(refusal)}
+    body = {**_problem(refusal), "instance": path[:MAX_INSTANCE], "error": openai_error(refusal)}
     return _json(refusal, body, media_type=PROBLEM_TYPE)
 
 

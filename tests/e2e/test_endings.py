@@ -36,7 +36,7 @@ def steady(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterat
     """A service with one worker for all the tests that leave their processes alive."""
     store = Store(tmp_path_factory.mktemp("steady-valkey"))
     folder = tmp_path_factory.mktemp("steady")
-    service = Service(store, checkpoint, folder, job_lease_s="2")
+    service = Service(store, checkpoint, folder, job_lease_s="2", max_inside="8")
     service.start_api()
     service.start_worker()
     yield service

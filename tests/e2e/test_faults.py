@@ -30,7 +30,7 @@ pytestmark = pytest.mark.timeout(60)
 @pytest.fixture
 def house(store: Store, checkpoint: Path, tmp_path: Path) -> Iterator[Service]:
     """An API and no worker yet."""
-    service = Service(store, checkpoint, tmp_path, job_lease_s="2", drain_s="1")
+    service = Service(store, checkpoint, tmp_path, job_lease_s="2", drain_s="1", max_inside="8")
     service.start_api()
     yield service
     service.stop()

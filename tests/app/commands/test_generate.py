@@ -183,6 +183,8 @@ def test_a_person_sees_the_queue_and_the_steps_and_ctrl_c_cancels(
         stdout=terminal,
         stderr=terminal,
         start_new_session=True,
+        # a shell's background job, which these tests may be, has its children ignore Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     os.close(terminal)
     seen = Seen(controller)

@@ -22,7 +22,7 @@ def test_the_queue_says_who_works(darkroom: Darkroom, front_end: FrontEnd) -> No
     state, _, worker = darkroom("queue").stdout.splitlines()
 
     assert state == "1 waiting, 0 being drawn, 0.50 s a picture"
-    assert worker.split() == ["by-hand", "cpu", "ready", "0/8", "default"]
+    assert worker.split() == ["by-hand", "cpu", "ready", "0/8", "default,", "other"]
     assert json.loads(darkroom("queue", "--json").stdout)["depth"] == 1
 
 

@@ -29,7 +29,7 @@ def test_a_job_that_nobody_can_ask_for_again_is_canceled(front_end: FrontEnd) ->
     job_id = hang_up_on(front_end, "")
 
     eventually(lambda: front_end.worker.job(job_id).status == "canceled")
-    assert front_end.services.queues.waiting(["default"]) == 0
+    eventually(lambda: front_end.services.queues.waiting(["default"]) == 0)
 
 
 def test_a_job_in_work_is_stopped_too(front_end: FrontEnd) -> None:

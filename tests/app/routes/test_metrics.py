@@ -76,7 +76,7 @@ def test_workers_tell_what_they_did(front_end: FrontEnd) -> None:
 
     samples = scraped(front_end)
 
-    labels = {"worker": "by-hand", "device": "cpu", "model": "default"}
+    labels = {"worker": "by-hand", "device": "cpu", "model": "default,other"}
     expected = {
         "ready": 1, "slots": 8, "slots_used": 3, "memory_bytes": 1 << 30, "rows_total": 40,
         "forward_passes_total": 10, "denoising_steps_total": 25, "images_total": 2,
