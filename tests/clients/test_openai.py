@@ -82,6 +82,25 @@ def test_a_stream_ends_with_the_picture(client: OpenAI, model: Json) -> None:
     assert last.created_at
 
 
+@pytest.mark.timeout(300)
+def test_a_stream_shows_the_picture_while_it_is_drawn(client: OpenAI, model: Json) -> None:
+    stream = client.images.generate(
+        prompt="a red heart",
+        stream=True,
+        partial_images=2,
+        extra_body={"num_inference_steps": 150, "seed": 3},
+    )
+
+    *partials, last = stream
+
+    assert [one.type for one in partials] == ["image_generation.partial_image"] * 2
+    assert [one.partial_image_index for one in partials] == [0, 1]
+    widths = {size_of(one.b64_json)[0] for one in partials}
+    assert all(0 < width <= model["native_size"] for width in widths)
+    assert last.type == "image_generation.completed"
+    assert size_of(last.b64_json) == (model["native_size"],) * 2
+
+
 def test_models_are_listed_and_shown(client: OpenAI, model: Json) -> None:
     assert [found.id for found in client.models.list()] == [model["id"]]
     assert client.models.retrieve(model["id"]).owned_by == "darkroom"
