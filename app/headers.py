@@ -11,7 +11,7 @@ Prefer = Annotated[
     str | None, Header(description="`wait=N` waits N seconds for the end (RFC 7240)")
 ]
 Key = Annotated[str | None, Header(alias="idempotency-key", pattern=r"^[\x20-\x7e]{1,255}$")]
-LastEventId = Annotated[str, Header(pattern=r"^\d{1,18}-\d{1,18}$")]
+LastEventId = Annotated[str, Header(pattern=r"^[0-9]{1,18}-[0-9]{1,18}$")]
 EVENT_STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nothing may hold it back
 
 

@@ -3,15 +3,15 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from app import intake
 from app.dependencies import Owner, RequestLinks, Service, Services
-from app.headers import EVENT_STREAM
+from app.headers import EVENT_STREAM, LastEventId
 from app.jobs.events import BEGINNING
 from app.jobs.job import Job, JobEvent, JobStatus, StoredImage
 from app.links import Links
@@ -49,7 +49,7 @@ async def events(
     owner: Owner,
     links: RequestLinks,
     previews: bool = False,
-    last_event_id: Annotated[str, Header(pattern=r"^[0-9]{1,18}-[0-9]{1,18}$")] = BEGINNING,
+    last_event_id: LastEventId = BEGINNING,
 ) -> EventStream:
     """Every event after `Last-Event-ID`, each once and in order, until the job has ended.
 

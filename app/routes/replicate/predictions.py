@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -31,6 +31,7 @@ CancelAfter = Annotated[str | None, Header(max_length=32)]
 @router.post("/predictions", status_code=201)
 async def create(
     body: PredictionRequest,
+    request: Request,
     services: Service,
     owner: Owner,
     links: RequestLinks,
@@ -49,7 +50,7 @@ async def create(
         return translation.take_in(services, owner, links.base, wish, key)
 
     job = await run_in_threadpool(take_in)
-    return await _answer(services, job, links, prefer)
+    return await _answer(services, request, job, links, prefer, is_kept=key is not None)
 
 
 @router.post("/models/{model_owner}/{name}/predictions", status_code=201)
@@ -58,6 +59,7 @@ async def create_with_model(
     model_owner: str,
     name: str,
     body: PredictionRequest,
+    request: Request,
     services: Service,
     owner: Owner,
     links: RequestLinks,
@@ -73,7 +75,7 @@ async def create_with_model(
         return translation.take_in(services, owner, links.base, wish, key)
 
     job = await run_in_threadpool(take_in)
-    return await _answer(services, job, links, prefer)
+    return await _answer(services, request, job, links, prefer, is_kept=key is not None)
 
 
 @router.get("/predictions")
@@ -130,14 +132,23 @@ def _model_of(services: Services, reference: str) -> str:
         return intake.find_model(services, reference).id
 
 
-async def _answer(services: Services, job: Job, links: Links, prefer: str | None) -> Response:
+async def _answer(
+    services: Services,
+    request: Request,
+    job: Job,
+    links: Links,
+    prefer: str | None,
+    *,
+    is_kept: bool,
+) -> Response:
     """201; after a wait that saw no end 202 and `starting`, whatever the job does meanwhile.
 
-    Their client takes every other status, if it asked to wait, for the end.
+    Their client takes every other status, if it asked to wait, for the end. Who hangs up while
+    waiting has the job canceled, unless it is kept.
     """
     wait_s = seconds_to_wait(prefer)
     if wait_s:
-        job = await intake.until_terminal(services, job, wait_s)
+        job = await intake.while_attended(services, request, job, wait_s, is_kept=is_kept)
     body = await run_in_threadpool(partial(_view, services, job, links))
     headers = {"Location": links.prediction(job.id), "X-Job-Id": job.id}
     if wait_s is None:

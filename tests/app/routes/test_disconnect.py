@@ -3,14 +3,24 @@
 import json
 import socket
 
+import pytest
+
 from tests.app.front_end import FrontEnd
-from tests.service import eventually
+from tests.service import Json, eventually
+
+NATIVE = ("/v1/jobs", {"prompt": "a red heart"})
+INPUT = {"input": {"prompt": "a red heart"}}
+WISHES = [
+    NATIVE,
+    ("/v1/predictions", {**INPUT, "version": "default"}),
+    ("/v1/models/darkroom/default/predictions", INPUT),
+]
 
 
-def hang_up_on(front_end: FrontEnd, headers: str, method: str = "POST", path: str = "") -> str:
+def hang_up_on(front_end: FrontEnd, headers: str, path: str, wish: Json | None) -> str:
     """Ask for a long wait, and leave as soon as the job waits; its id."""
-    body = json.dumps({"prompt": "a red heart"}).encode() if method == "POST" else b""
-    head = f"{method} /v1/jobs{path} HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n{headers}"
+    body, method = (json.dumps(wish).encode(), "POST") if wish else (b"", "GET")
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\n{headers}"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", front_end.port), timeout=5) as connection:
         connection.sendall(head.encode() + body)
@@ -25,8 +35,11 @@ def newest(front_end: FrontEnd) -> str:
     return jobs[0]["id"] if jobs else ""
 
 
-def test_a_job_that_nobody_can_ask_for_again_is_canceled(front_end: FrontEnd) -> None:
-    job_id = hang_up_on(front_end, "")
+@pytest.mark.parametrize(("path", "wish"), WISHES)
+def test_a_job_that_nobody_can_ask_for_again_is_canceled(
+    front_end: FrontEnd, path: str, wish: Json
+) -> None:
+    job_id = hang_up_on(front_end, "", path, wish)
 
     eventually(lambda: front_end.worker.job(job_id).status == "canceled")
     eventually(lambda: front_end.services.queues.waiting(["default"]) == 0)
@@ -45,7 +58,7 @@ def test_a_job_in_work_is_stopped_too(front_end: FrontEnd) -> None:
 
 
 def test_a_job_with_a_key_is_kept(front_end: FrontEnd) -> None:
-    job_id = hang_up_on(front_end, "Idempotency-Key: order-1\r\n")
+    job_id = hang_up_on(front_end, "Idempotency-Key: order-1\r\n", *NATIVE)
 
     assert front_end.worker.job(job_id).status == "queued"
     front_end.worker.draw(job_id)
@@ -53,10 +66,20 @@ def test_a_job_with_a_key_is_kept(front_end: FrontEnd) -> None:
     assert (again.status_code, again.json()["id"]) == (200, job_id)
 
 
+@pytest.mark.parametrize(("path", "wish"), WISHES[1:])
+def test_a_prediction_with_a_key_is_kept(front_end: FrontEnd, path: str, wish: Json) -> None:
+    named = {"Idempotency-Key": "order-1", "Prefer": "wait=5"}
+    job_id = hang_up_on(front_end, "Idempotency-Key: order-1\r\n", path, wish)
+
+    front_end.worker.draw(job_id)
+    again = front_end.http.post(path, json=wish, headers=named).json()
+    assert (again["id"], again["status"]) == (job_id, "succeeded")
+
+
 def test_who_only_looks_on_may_leave(front_end: FrontEnd) -> None:
     job_id = front_end.submit()["id"]
 
-    hang_up_on(front_end, "", "GET", f"/{job_id}")
+    hang_up_on(front_end, "", f"/v1/jobs/{job_id}", None)
 
     assert front_end.worker.job(job_id).status == "queued"
 
