@@ -51,9 +51,10 @@ class Sweeper:
         return self.sweep() if is_ours else 0
 
     def sweep(self) -> int:
-        """Delete pictures that are old enough and have no record; how many."""
-        count = 0
-        for found in self._images.older_than(datetime.now(UTC) - timedelta(seconds=self._ttl_s)):
+        """Delete old pictures without a record, and old files that never became one; how many."""
+        moment = datetime.now(UTC) - timedelta(seconds=self._ttl_s)
+        count = self._images.delete_unfinished(moment)
+        for found in self._images.older_than(moment):
             ids = [key.partition("/")[0] for key in found]
             with self._redis.pipeline(transaction=False) as pipe:
                 for job_id in ids:

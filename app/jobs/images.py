@@ -15,6 +15,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store, from_url
 
 from app.jobs.spec import GenerationSpec, OutputFormat
+from app.jobs.staged import delete_staged
 from app.settings import S3Access
 
 ANSWER_TIMEOUT_S = 3.0  # what a client who waits for us can bear
@@ -107,6 +108,16 @@ class ImageStore:
             for listed in obstore.list(self._store, chunk_size=LIST_CHUNK):
                 keys = [one["path"] for one in listed if one["last_modified"] < moment]
                 yield [key for key in keys if is_image_key(key)]
+
+    def delete_unfinished(self, moment: datetime) -> int:
+        """Delete what was begun before and never became a picture; how many files.
+
+        Only in a folder: a bucket shows nothing of an upload before its end.
+        """
+        if not isinstance(self._store, LocalStore) or self._store.prefix is None:
+            return 0
+        with _errors_are_ours():
+            return delete_staged(self._store.prefix, moment)
 
     def signed_url(self, key: str, ttl_s: int) -> str:
         """A URL at the store's public endpoint that works for so long (AWS Signature Version 4).
