@@ -22,9 +22,11 @@ from app.jobs.queues import JobQueues
 from app.jobs.spec import GenerationSpec
 from app.jobs.store import JobStore
 from tests.app.front_end import MODEL
+from worker.affinity import Affinity
 from worker.engine import Engine
 from worker.engine_thread import EngineThread
 from worker.engine_worker import EngineWorker, Terms
+from worker.output import Telling
 from worker.report import Finished, FinishedImage, Progress, Report
 from worker.settings import WorkerSettings
 
@@ -47,6 +49,7 @@ class SimulatedEngine:
         spec: GenerationSpec,
         skip: Collection[int] = (),
         time_left_s: float | None = None,
+        owner: str = "",
     ) -> tuple[str, ...]:
         self._jobs[job_id] = spec, 0, time.monotonic()
         return ()
@@ -91,7 +94,8 @@ def main() -> None:
     EngineWorker(
         name=f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}",
         device="simulated",
-        model=MODEL,
+        models=[MODEL],
+        affinity=Affinity({MODEL.id: 0}, None),
         slots=settings.slots,
         terms=Terms(
             lease_s=settings.job_lease_s, drain_s=settings.drain_s, stall_s=settings.stall_s
@@ -101,7 +105,7 @@ def main() -> None:
         images=ImageStore(settings.image_store_url, settings.s3, WRITE_PATIENCE_S),
         engine=EngineThread(load),
         redis=redis,
-        embed_prompt=settings.embed_prompt,
+        telling=Telling(settings.embed_prompt),
     ).work()
 
 
