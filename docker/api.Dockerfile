@@ -7,7 +7,7 @@ ARG PYTHON=python:3.11-slim-bookworm
 FROM ${PYTHON} AS wanted
 WORKDIR /wanted
 COPY pyproject.toml docker/wanted.py ./
-RUN python wanted.py > packages.txt
+RUN python wanted.py tracing > packages.txt
 
 FROM ${PYTHON} AS packages
 WORKDIR /build
@@ -28,7 +28,7 @@ FROM ${PYTHON}
 # Named volumes that are mounted here for the first time inherit the owner.
 RUN groupadd --gid 10001 darkroom \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp darkroom \
- && install -d -o 10001 -g 10001 /var/lib/darkroom/images /run/secrets
+ && install -d -o 10001 -g 10001 /var/lib/darkroom /var/lib/darkroom/images /run/secrets
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/darkroom PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     DARKROOM_DATA_DIR=/var/lib/darkroom
 WORKDIR /var/lib/darkroom

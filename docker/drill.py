@@ -77,12 +77,12 @@ def submit(count: str, steps: str = str(LONG), webhook: str = "") -> Json:
 
 def busy(least: str) -> Json:
     """Wait until so many workers have something in their hands."""
-    return until(lambda: [w for w in queue() if w["slots_used"]], int(least))
+    return until(lambda: [w["name"] for w in queue() if w["slots_used"]], int(least))
 
 
 def ready(count: str) -> Json:
     """Wait until exactly so many workers can draw."""
-    return until(lambda: [w for w in queue() if w["is_ready"]], int(count), exactly=True)
+    return until(lambda: [w["name"] for w in queue() if w["is_ready"]], int(count), exactly=True)
 
 
 def queue() -> list[Json]:
@@ -97,7 +97,7 @@ def until(look: Any, count: int, exactly: bool = False) -> Json:
     while True:
         found = look()
         if len(found) == count or (len(found) > count and not exactly):
-            return [one["name"] for one in found]
+            return found
         assert time.monotonic() < give_up_at, f"{len(found)} after {PATIENCE_S:.0f} s, not {count}"
         time.sleep(0.2)
 
@@ -149,6 +149,29 @@ def told(url: str, secret: str, *ids: str) -> Json:
     return {"messages": len(messages), "jobs": len(ended)}
 
 
+SPANS = {
+    "darkroom-api": ["POST /v1/jobs"],
+    "darkroom-worker": ["queue", "job", "encode", "denoise", "decode", "store"],
+    "darkroom-webhooks": ["webhook job.succeeded"],
+}
+
+
+def traced(url: str) -> Json:
+    """Every process has told the collector of its spans, by name."""
+    wanted = {f"{part}: {name}" for part, names in SPANS.items() for name in names}
+    return until(lambda: sorted(wanted & set(ask(f"{url}spans"))), len(wanted))
+
+
+def names_of_spans(body: bytes) -> set[str]:
+    """Ours among those that are told: field 5 of a span in OTLP, found without its library."""
+    return {
+        f"{part}: {name}"
+        for part, names in SPANS.items()
+        for name in names
+        if part.encode() in body and b"\x2a" + bytes([len(name)]) + name.encode() in body
+    }
+
+
 def scraped(url: str) -> Json:
     """Prometheus has got figures from the API, which lets nobody read them without a key."""
     give_up_at = time.monotonic() + PATIENCE_S
@@ -165,18 +188,25 @@ def received(url: str) -> Json:
 
 
 def receive(port: str) -> None:
-    """Take webhooks; GET answers with all of them."""
+    """Take webhooks and spans; GET answers with all that came."""
     messages: list[Json] = []
+    spans: set[str] = set()
 
     class Receiver(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            names = ("webhook-id", "webhook-timestamp", "webhook-signature")
-            messages.append({"body": body, **{name: self.headers[name] for name in names}})
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/v1/traces":
+                spans.update(names_of_spans(body))
+            else:
+                self._message(body.decode())
             self._answer(b"{}")
 
+        def _message(self, body: str) -> None:
+            names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+            messages.append({"body": body, **{name: self.headers[name] for name in names}})
+
         def do_GET(self) -> None:
-            self._answer(json.dumps(messages).encode())
+            self._answer(json.dumps(sorted(spans) if self.path == "/spans" else messages).encode())
 
         def _answer(self, body: bytes) -> None:
             self.send_response(200)

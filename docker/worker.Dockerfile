@@ -5,14 +5,16 @@
 #           one from PyPI, whose wheels for x86-64 bring CUDA along and work without it, too
 #   cuda    PyPI's wheels, which bring CUDA with them; the driver comes from the host
 #   wheels  a folder of yours: `--build-context wheels=FOLDER`
+# `--build-arg EXTRAS="c2pa safety"` adds what signs pictures and what looks at them.
 # The base by its tag; `--build-arg PYTHON=python@sha256:...` pins its very bytes.
 ARG PYTHON=python:3.11-slim-bookworm
 
 # Only what is to be installed: a line changed elsewhere in pyproject.toml installs nothing again.
 FROM ${PYTHON} AS wanted
 WORKDIR /wanted
+ARG EXTRAS=
 COPY pyproject.toml docker/wanted.py Makefile ./
-RUN python wanted.py worker > packages.txt \
+RUN python wanted.py worker tracing ${EXTRAS} > packages.txt \
  && grep '^torch==' packages.txt > torch.txt \
  && sed -n 's/^TEXT_ENCODER := //p' Makefile > text-encoder.txt && test -s text-encoder.txt
 
@@ -51,7 +53,7 @@ RUN python -m compileall -q /opt/darkroom
 FROM ${PYTHON}
 RUN groupadd --gid 10001 darkroom \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp darkroom \
- && install -d -o 10001 -g 10001 /var/lib/darkroom/images /run/secrets
+ && install -d -o 10001 -g 10001 /var/lib/darkroom /var/lib/darkroom/images /run/secrets
 # Libraries that would write beside themselves or into a home are sent to /tmp.
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/darkroom PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     DARKROOM_DATA_DIR=/var/lib/darkroom HF_HOME=/tmp/huggingface HF_HUB_OFFLINE=1 \

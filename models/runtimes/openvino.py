@@ -8,11 +8,12 @@ small network gains more from that than from many threads on one tensor. Always 
 import hashlib
 import itertools
 import json
-import os
+import logging
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from models.families import Family
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 import openvino as ov  # noqa: E402 - not before the line above
+
+log = logging.getLogger(__name__)
 
 MOST_STREAMS = 16
 ADDED = ("text_embeds", "time_ids")  # what Stable Diffusion XL's U-Net is told beside the text
@@ -160,12 +163,23 @@ def _converted(call: Any, folder: Path | None) -> ov.Model:
         return _convert(call)
     kept = folder / f"{_fingerprint(call)}.xml"
     if not kept.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f"{kept.stem}.{os.getpid()}.xml"
-        ov.save_model(_convert(call), unfinished, compress_to_fp16=False)
-        unfinished.with_suffix(".bin").replace(kept.with_suffix(".bin"))
-        unfinished.replace(kept)
+        model = _convert(call)
+        try:
+            _keep(model, kept)
+        except (OSError, RuntimeError) as error:  # the latter is how OpenVINO says a full disk
+            log.warning("compiled.not_kept: the next start converts again: %s", error)
+            return model
     return ov.Core().read_model(kept)
+
+
+def _keep(model: ov.Model, kept: Path) -> None:
+    """Other workers may share the folder, from containers in which all have the same pid."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=kept.parent) as folder:
+        unfinished = Path(folder, kept.name)
+        ov.save_model(model, unfinished, compress_to_fp16=False)
+        for suffix in (".bin", ".xml"):  # who sees the second finds the first
+            unfinished.with_suffix(suffix).replace(kept.with_suffix(suffix))
 
 
 def _convert(call: Any) -> ov.Model:

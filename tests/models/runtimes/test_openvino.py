@@ -112,6 +112,19 @@ def test_what_was_converted_once_is_read_at_the_next_start(
     assert torch.equal(again.family.denoiser(*rows)[0], compiled.family.denoiser(*rows)[0])
 
 
+def test_a_folder_that_cannot_be_written_costs_the_next_start_and_nothing_else(
+    tmp_path: Path, tiny_checkpoint: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    pipeline = TinyPipeline(tiny_checkpoint)
+
+    runtimes.install(pipeline.family, "openvino", tmp_path / "file" / "compiled", threads=1)
+
+    assert "compiled.not_kept" in caplog.text
+    rows = some_rows(2)
+    assert alike(pipeline.family.denoiser(*rows)[0], pipeline.family.denoiser.unet(*rows)[0])
+
+
 def test_other_weights_are_another_conversion(
     compiled: TinyPipeline, folder: Path, epsilon_checkpoint: Path
 ) -> None:
