@@ -31,14 +31,7 @@ def main() -> None:
     with collecting() as collector:
         spans = one_job(collector)
     began = spans[0].began
-    told = [
-        {
-            **asdict(span),
-            "began": round(span.began - began, 6),
-            "ended": round(span.ended - began, 6),
-        }
-        for span in spans
-    ]
+    told = [in_seconds_since(began, span) for span in spans]
     (output / "trace.json").write_text(json.dumps(told, indent=1) + "\n")
     draw(spans, output / "trace.png")
     for one in told:
