@@ -4,10 +4,10 @@ A job's record carries the W3C `traceparent`; whoever knows when a part of its l
 says so afterwards. Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is imported and nothing measured.
 """
 
-import contextlib
 import logging
 import os
 from contextvars import ContextVar
+from threading import Thread
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -16,6 +16,7 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 CURRENT: ContextVar[str] = ContextVar("traceparent", default="")  # of the request being answered
 HEADER = "traceparent"
 NANO = 1_000_000_000
+LEAVE_S = 2.0
 
 Attributes = dict[str, str | int | float | bool]
 
@@ -31,7 +32,8 @@ class Tracer:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         name = os.environ.get("OTEL_SERVICE_NAME", f"darkroom-{part}")
-        self._provider = TracerProvider(resource=Resource.create({"service.name": name}))
+        about = Resource.create({"service.name": name})
+        self._provider = TracerProvider(resource=about, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("darkroom")
         self._propagator = TraceContextTextMapPropagator()
@@ -61,7 +63,10 @@ class Tracer:
         span.end(round(ended * NANO))
 
     def close(self) -> None:
-        self._provider.shutdown()
+        """Send what is left; a collector that is away may keep nobody from leaving."""
+        sending = Thread(target=self._provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(LEAVE_S)
 
 
 _tracers: list[Tracer] = []  # none, or this process's one
@@ -101,7 +106,6 @@ def tell(
 
 
 def close() -> None:
-    """Send what is still to be sent. Waits a few seconds at most."""
+    """Send what is still to be sent. Waits `LEAVE_S` at most."""
     while _tracers:
-        with contextlib.suppress(Exception):  # the collector may be gone; we are leaving anyway
-            _tracers.pop().close()
+        _tracers.pop().close()

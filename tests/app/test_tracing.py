@@ -1,6 +1,7 @@
 """Spans that a real collector receives, and nothing at all where nobody listens."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -84,6 +85,20 @@ def test_without_a_trace_of_the_clients_a_new_one_begins(
     trace_id = job.traceparent.split("-")[1]
     eventually(lambda: collector.of_trace(trace_id))
     assert collector.of_trace(trace_id)[0].parent_id == ""
+
+
+def test_a_collector_that_does_not_answer_holds_nobody_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        monkeypatch.setenv(tracing.ENDPOINTS[0], f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        tracer = tracing.Tracer("api")
+        tracer.end(tracer.begin("last", "", time.time()), time.time(), {})
+        began = time.monotonic()
+
+        tracer.close()
+
+        assert time.monotonic() - began < tracing.LEAVE_S + 1
 
 
 def test_where_nobody_listens_nothing_is_imported_or_written(front_end: FrontEnd) -> None:
