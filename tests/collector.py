@@ -27,10 +27,14 @@ class Span:
 
 @dataclass
 class Collector:
-    """All spans so far. `env` makes a process send here, within a fraction of a second."""
+    """All spans so far. `env` makes a process send here, within a fraction of a second.
+
+    `received` is every byte of them, with what a `Span` leaves out: events, stack traces, links.
+    """
 
     url: str
     spans: list[Span] = field(default_factory=list[Span])
+    received: bytes = b""
 
     @property
     def env(self) -> dict[str, str]:
@@ -51,6 +55,7 @@ def collecting() -> Generator[Collector]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
+            collector.received += body
             collector.spans += decode(body)
             self.send_response(200)
             self.send_header("Content-Type", "application/x-protobuf")

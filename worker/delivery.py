@@ -8,8 +8,6 @@ from rq.queue import Queue
 
 from app.jobs.queues import FUNCTION, MAX_ATTEMPTS
 
-SHARED_ATTEMPTS = 3  # a job that was there when three workers died is tried alone
-
 
 class DeliveredJob(RqJob):
     """RQ's job, less whatever its hash could name for us to import, run or call."""
@@ -51,9 +49,8 @@ class Taken:
 
     @property
     def is_suspect(self) -> bool:
-        """Whether it may be this job that kills workers; its companions must not pay for it."""
-        left = self.job.retries_left
-        return left is not None and MAX_ATTEMPTS - 1 - left >= SHARED_ATTEMPTS
+        """Whether it was there when a worker died: no companion must pay for it a second time."""
+        return self.is_ours and (self.job.retries_left or 0) < MAX_ATTEMPTS - 1
 
 
 @dataclass(frozen=True)

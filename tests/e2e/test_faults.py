@@ -47,10 +47,13 @@ def test_two_workers_killed_in_the_middle_of_twenty_jobs_lose_none(house: Servic
         killed_at = time.monotonic()
         leases = {job_id: recorded(house, job_id, "lease") for job_id in held(house)}
         worker = house.start_worker(wait=False)
+        eventually(lambda old=leases: any(recorded(house, key, "lease") != old[key] for key in old))
+        again_s = time.monotonic() - killed_at
         eventually(lambda old=leases: all(recorded(house, key, "lease") != old[key] for key in old))
-        recovered_s = time.monotonic() - killed_at
-        log.info("kill -9: %d jobs run again after %.1f s", len(leases), recovered_s)
-        assert recovered_s < 25
+        all_s = time.monotonic() - killed_at
+        log.info("kill -9: of %d jobs one runs again after %.1f s", len(leases), again_s)
+        log.info("kill -9: each, one after the other, after %.1f s", all_s)
+        assert again_s < 25
 
     jobs = assert_all_succeeded(house, ids)
     attempts = Counter(job["attempts"] for job in jobs)
@@ -135,27 +138,27 @@ def test_a_worker_that_slept_through_its_lease_is_not_believed(house: Service) -
 
 
 @pytest.mark.timeout(150)
-def test_a_job_that_kills_its_workers_fails_and_spares_its_companion(house: Service) -> None:
+def test_a_job_that_kills_its_workers_fails_and_its_companion_pays_once(house: Service) -> None:
     worker = house.start_worker()
     deadly = processing(house, num_images=7)
     companion = processing(house, num_images=1)
+    assert set(held(house)) == {deadly, companion}
+    lease = recorded(house, deadly, "lease")
+    worker.kill()
+    newcomer = house.submit(num_inference_steps=2)["id"]
 
-    leases: frozenset[str] = frozenset()
-    for attempt in range(1, MAX_ATTEMPTS + 1):
-        leases |= eventually(
-            lambda known=leases: {recorded(house, deadly, "lease")} - known, timeout_s=40
-        )
-        if attempt < MAX_ATTEMPTS:
-            eventually(lambda: companion in held(house))
-        else:
-            assert held(house) == [deadly]
-        worker.kill()
+    for _ in range(2, MAX_ATTEMPTS + 1):
         worker = house.start_worker(wait=False)
+        eventually(lambda old=lease: recorded(house, deadly, "lease") != old, timeout_s=40)
+        lease = recorded(house, deadly, "lease")
+        assert held(house) == [deadly]
+        worker.kill()
+    house.start_worker(wait=False)
 
     job = house.finished(deadly)
     assert job["status"] == "failed"
     assert job["error"]["code"] == "worker_lost"
     assert job["attempts"] == MAX_ATTEMPTS
     assert_well_told(events(house.store.redis, deadly))
-    (spared,) = assert_all_succeeded(house, [companion])
-    assert spared["attempts"] == MAX_ATTEMPTS
+    spared, unharmed = assert_all_succeeded(house, [companion, newcomer])
+    assert (spared["attempts"], unharmed["attempts"]) == (2, 1)

@@ -1,6 +1,6 @@
-"""A word in a prompt goes to the model and to the one who asked: to no log, metric or message.
+"""A word in a prompt goes to the model and to who asked: to no log, metric, trace or message.
 
-Every process logs at its most talkative here.
+Every process logs at its most talkative here, and sends its traces to a real collector.
 """
 
 import json
@@ -15,10 +15,11 @@ from redis import Redis
 from app.jobs import keys
 from tests.app.front_end import MODEL
 from tests.app.webhooks.receiver import OK, receiving
+from tests.collector import Collector, collecting
 from tests.e2e.witness import processing
 from tests.service import Service, Store, eventually
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(200)
 
 WORD = "quetzalcoatlus"
 LIFETIME_S = 60  # the shortest that the settings allow
@@ -26,7 +27,17 @@ TELLING = ("/metrics", "/healthz", "/readyz", "/v1/queue", "/v1/models")
 
 
 @pytest.fixture
-def house(store: Store, checkpoint: Path, tmp_path: Path) -> Iterator[Service]:
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    with collecting() as collector:
+        for name, value in collector.env.items():
+            monkeypatch.setenv(name, value)
+        yield collector
+
+
+@pytest.fixture
+def house(
+    store: Store, checkpoint: Path, tmp_path: Path, collector: Collector
+) -> Iterator[Service]:
     service = Service(
         store,
         checkpoint,
@@ -44,10 +55,10 @@ def house(store: Store, checkpoint: Path, tmp_path: Path) -> Iterator[Service]:
 
 
 def holders(redis: Redis) -> dict[str, int]:
-    """Keys whose value holds the word anywhere, and the seconds they have left; -1: for ever."""
+    """Keys that hold the word anywhere, and the seconds they have left; -1: for ever."""
     found = dict[str, int]()
     for key in redis.scan_iter(count=1_000):
-        if WORD.encode() in values(redis, key):
+        if WORD.encode() in key + values(redis, key):
             found[key.decode()] = redis.ttl(key)
     return found
 
@@ -128,10 +139,23 @@ def damage(house: Service) -> None:
     redis.delete(keys.delivery("damaged"))
 
 
-def test_the_word_is_in_no_log_and_in_no_key_that_outlives_its_job(house: Service) -> None:
+def assert_untold(collector: Collector, ids: list[str]) -> None:
+    """Spans of every process came, of what failed too, and none of them holds the word."""
+    wanted = {"POST /v1/jobs", "queue", "job", "denoise", "store", "webhook job.succeeded"}
+    eventually(lambda: {span.name for span in collector.spans} >= wanted)
+    eventually(lambda: any(span.is_error for span in collector.spans))
+    told = {span.attributes.get("darkroom.job_id") for span in collector.spans}
+    assert len(told & set(ids)) >= 4
+    assert WORD.encode() not in collector.received
+
+
+def test_the_word_is_in_no_log_or_trace_and_in_no_key_that_outlives_its_job(
+    house: Service, collector: Collector
+) -> None:
     ids = live_and_die(house)
     refuse(house)
     damage(house)
+    assert_untold(collector, ids)
 
     for path in TELLING:
         assert WORD not in house.http.get(path).text
