@@ -137,7 +137,7 @@ def test_a_worker_that_slept_through_its_lease_is_not_believed(house: Service) -
     assert sleeper.is_alive
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 def test_a_job_that_kills_its_workers_fails_and_its_companion_pays_once(house: Service) -> None:
     worker = house.start_worker()
     deadly = processing(house, num_images=7)
