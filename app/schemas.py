@@ -64,7 +64,13 @@ Text = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_no_nu
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Metadatum = Annotated[str, StringConstraints(max_length=512), AfterValidator(_no_nul)]
 MetadataKey = Annotated[Metadatum, Field(min_length=1)]
-Integer = Annotated[int, Strict(), BeforeValidator(_whole)]  # neither true nor "5"
+# Neither true nor "5". Bounds stand before it: after it they are not told in the JSON schema.
+WHOLE = BeforeValidator(_whole)
+Side = Annotated[int, Strict(), Field(ge=64, le=MAX_SIZE), WHOLE]
+Steps = Annotated[int, Strict(), Field(ge=1, le=150), WHOLE]
+Count = Annotated[int, Strict(), Field(ge=1, le=MAX_IMAGES), WHOLE]
+Seed = Annotated[int, Strict(), Field(ge=0, le=MAX_SEED), WHOLE]
+Percent = Annotated[int, Strict(), Field(ge=1, le=100), WHOLE]
 Number = Annotated[float, Strict()]
 
 
@@ -99,16 +105,16 @@ class Submission(BaseModel):
     prompt: Annotated[Text, Field(min_length=1), AfterValidator(_not_blank)]
     negative_prompt: Text = ""
     model: Name | None = None
-    width: Integer | None = Field(default=None, ge=64, le=MAX_SIZE)
-    height: Integer | None = Field(default=None, ge=64, le=MAX_SIZE)
-    num_images: Integer = Field(default=1, ge=1, le=MAX_IMAGES)
-    num_inference_steps: Integer | None = Field(default=None, ge=1, le=150)
+    width: Side | None = None
+    height: Side | None = None
+    num_images: Count = 1
+    num_inference_steps: Steps | None = None
     guidance_scale: Number | None = Field(default=None, ge=0, le=30)
     scheduler: Name | None = None
     loras: LoraWishes = Field(default_factory=list[LoraWish])
-    seed: Integer | None = Field(default=None, ge=0, le=MAX_SEED)
+    seed: Seed | None = None
     output_format: OutputFormat = OutputFormat.PNG
-    output_quality: Integer = Field(default=90, ge=1, le=100)
+    output_quality: Percent = 90
     priority: Priority = Priority.NORMAL
     deadline_s: Number | None = Field(default=None, ge=1, le=86_400)
     webhook: WebhookWish | None = None

@@ -1,9 +1,11 @@
 """The assembled application: it starts light, lives without a store and leaves nothing behind."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.jobs.spec import MAX_SEED
 from app.settings import Settings
 from tests.app.front_end import FrontEnd, assert_problem, serving
 
@@ -21,6 +23,33 @@ def test_every_part_of_the_contract_is_in_the_schema(front_end: FrontEnd) -> Non
         "/healthz",
         "/readyz",
     } <= set(schema["paths"])
+
+
+def keywords(schema: Any) -> set[str]:
+    """Names of all keywords that have a number, anywhere."""
+    if isinstance(schema, list):
+        return {name for one in schema for name in keywords(one)}
+    if not isinstance(schema, dict):
+        return set()
+    own = {name for name, value in schema.items() if isinstance(value, int | float)}
+    return own | {name for one in schema.values() for name in keywords(one)}
+
+
+def test_every_bound_is_told_in_json_schemas_own_words(front_end: FrontEnd) -> None:
+    schema = front_end.http.get("/openapi.json").json()["components"]["schemas"]
+
+    seed = schema["Submission"]["properties"]["seed"]["anyOf"][0]
+    assert seed == {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
+    bounds = {"minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"}
+    others = {
+        "maxProperties",
+        "uniqueItems",
+        "additionalProperties",
+        "default",
+        "const",
+        "readOnly",
+    }
+    assert keywords(schema) <= bounds | others
 
 
 def test_an_unknown_path_is_a_problem(front_end: FrontEnd) -> None:

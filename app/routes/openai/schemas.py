@@ -8,13 +8,13 @@ import base64
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, Strict
 
 from app.errors import FieldError, InvalidRequest
 from app.jobs.job import Dialect, Job, StoredImage
 from app.jobs.spec import OutputFormat
 from app.links import Links
-from app.schemas import Integer
+from app.schemas import WHOLE
 from app.translation import Wish
 
 NAMES = {
@@ -38,7 +38,7 @@ class ImageRequest(BaseModel):
     size: str | None = None
     response_format: Literal["url", "b64_json"] = "b64_json"
     output_format: Any = None
-    output_compression: Annotated[Integer, Field(ge=0, le=100)] | None = None
+    output_compression: Annotated[int, Strict(), Field(ge=0, le=100), WHOLE] | None = None
     background: Literal["auto", "opaque"] | None = None
     quality: str | None = None
     style: str | None = None
@@ -47,7 +47,7 @@ class ImageRequest(BaseModel):
         default=None, validation_alias=AliasChoices("user", "safety_identifier")
     )
     stream: bool | None = None
-    partial_images: Annotated[Integer, Field(ge=0, le=3)] | None = None
+    partial_images: Annotated[int, Strict(), Field(ge=0, le=3), WHOLE] | None = None
     num_inference_steps: Any = Field(
         default=None, validation_alias=AliasChoices("num_inference_steps", "steps")
     )
