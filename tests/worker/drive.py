@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from app.jobs.spec import GenerationSpec
 from models.pipeline import Pixels
@@ -36,13 +36,31 @@ class Visit:
     canceled: int | None = None
 
 
+class PoisonedEncoder(nn.Module):
+    """Answers the prompt `poison` with NaN, which then spreads through every layer."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, prompts: list[str]) -> Tensor:
+        embeds = self.inner(prompts)
+        return embeds * float("nan") if "poison" in prompts else embeds
+
+    def truncates(self, prompt: str) -> bool:
+        return self.inner.truncates(prompt)
+
+
 @dataclass
 class Outcome:
+    """What came out; `canceled` are those that were inside when they were."""
+
     images: dict[tuple[str, int], FinishedImage] = field(default_factory=dict)
     latents: dict[tuple[str, int], Tensor] = field(default_factory=dict)
     progress: dict[str, list[Progress]] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
     failed: dict[str, Exception] = field(default_factory=dict)
+    canceled: list[str] = field(default_factory=list)
 
 
 def drive(engine: Engine, pipeline: TinyPipeline, visits: Sequence[Visit]) -> Outcome:
@@ -54,7 +72,9 @@ def drive(engine: Engine, pipeline: TinyPipeline, visits: Sequence[Visit]) -> Ou
             if visit.joins == clock:
                 engine.admit(str(job_id), visit.spec)
             if visit.canceled == clock:
+                inside = len(engine)
                 engine.cancel(str(job_id))
+                outcome.canceled += [str(job_id)] * (inside - len(engine))
         one_step(engine, pipeline, outcome)
         clock += 1
     return outcome

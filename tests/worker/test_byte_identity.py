@@ -1,5 +1,10 @@
-"""A picture has the same bytes in any company: compiled by default, on torch in an exact engine."""
+"""A picture has the same bytes in any company: compiled by default, on torch in an exact engine.
 
+Company comes and goes at any step, is canceled, ends in NaN or breaks while it is decoded.
+"""
+
+import logging
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +17,17 @@ from app.jobs.spec import GenerationSpec
 from models import runtimes
 from models.pipeline import Pixels
 from tests.tiny_checkpoint import TinyPipeline
-from tests.worker.drive import Visit, a_spec, drive
+from tests.worker.drive import PoisonedEncoder, Visit, a_spec, drive
 from worker.cost import CostCurve
-from worker.engine import Engine
+from worker.engine import Engine, NonFiniteLatents
+
+log = logging.getLogger(__name__)
 
 SCHEDULERS = ("ddim", "euler_ancestral", "dpmpp_2m", "dpmpp_2m_sde", "unipc", "lcm", "pndm")
 
 specs = st.builds(
     a_spec,
-    prompt=st.sampled_from(["a red fox", "fog over a lake at dawn", "a glass teapot"]),
+    prompt=st.sampled_from(["a red fox", "fog over a lake at dawn", "a glass teapot", "poison"]),
     width=st.sampled_from([64, 64, 80]),
     num_images=st.integers(1, 2),
     num_inference_steps=st.integers(1, 6),
@@ -73,6 +80,7 @@ class Alone:
 @pytest.fixture(scope="module", params=["openvino", "torch, exact"])
 def alone(request: pytest.FixtureRequest, tiny_checkpoint: Path) -> Alone:
     pipeline = Breaking(tiny_checkpoint)
+    pipeline.family.text_encoder = PoisonedEncoder(pipeline.family.text_encoder)
     exact = request.param != "openvino"
     if not exact:
         runtimes.install(pipeline.family, "openvino", threads=2)
@@ -81,17 +89,27 @@ def alone(request: pytest.FixtureRequest, tiny_checkpoint: Path) -> Alone:
 
 def obey(
     alone: Alone, crowd: list[Visit], max_batch_size: int, curve: CostCurve, fails_at: int | None
-) -> None:
+) -> Counter[str]:
+    """Draw the crowd and compare every picture; how many were compared and how others ended."""
     pipeline = alone.pipeline
     pipeline.reset(fails_at)
     engine = Engine(pipeline, max_batch_size, curve, exact=alone.exact)
 
     outcome = drive(engine, pipeline, crowd)
 
-    assert len(outcome.failed) <= 1
+    poisoned = {str(i) for i, visit in enumerate(crowd) if visit.spec.prompt == "poison"}
+    not_finite = {i for i, error in outcome.failed.items() if isinstance(error, NonFiniteLatents)}
+    broken = outcome.failed.keys() - not_finite
+    assert not_finite <= poisoned
+    assert len(broken) <= (fails_at is not None)
+    assert not poisoned & {job_id for job_id, _ in outcome.images}
     for (job_id, index), image in outcome.images.items():
         expected = alone(crowd[int(job_id)].spec, index)
         assert np.array_equal(image.pixels, expected)
+    return Counter(
+        interleavings=1, pictures=len(outcome.images), canceled_inside=len(outcome.canceled),
+        not_finite=len(not_finite), broken=len(broken),
+    )  # fmt: skip
 
 
 @pytest.mark.timeout(300)
@@ -105,9 +123,18 @@ def test_in_any_company_a_picture_has_the_bytes_it_has_alone(
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@given(crowd=crowds, size=st.integers(1, 8), curve=curves, fails_at=st.none() | st.integers(0, 5))
-@settings(LAW, max_examples=500)
-def test_the_same_over_five_hundred_interleavings(
-    alone: Alone, crowd: list[Visit], size: int, curve: CostCurve, fails_at: int | None
-) -> None:
-    obey(alone, crowd, size, curve, fails_at)
+def test_the_same_over_five_hundred_interleavings(alone: Alone) -> None:
+    seen = Counter[str]()
+
+    @given(crowds, st.integers(1, 8), curves, st.none() | st.integers(0, 5))
+    @settings(LAW, max_examples=500)
+    def in_any_company(
+        crowd: list[Visit], size: int, curve: CostCurve, fails_at: int | None
+    ) -> None:
+        seen.update(obey(alone, crowd, size, curve, fails_at))
+
+    in_any_company()
+
+    log.info("%s: %s", "exact" if alone.exact else "openvino", dict(seen))
+    assert seen["interleavings"] >= 500
+    assert min(seen["canceled_inside"], seen["not_finite"], seen["broken"]) >= 50

@@ -7,23 +7,8 @@ import pytest
 import torch
 
 from tests.tiny_checkpoint import TinyPipeline
-from tests.worker.drive import Visit, a_spec, assert_close, drive, plain_latents
+from tests.worker.drive import PoisonedEncoder, Visit, a_spec, assert_close, drive, plain_latents
 from worker.engine import Engine, NonFiniteLatents
-
-
-class PoisonedEncoder(torch.nn.Module):
-    """Answers the prompt `poison` with NaN, which then spreads through every layer."""
-
-    def __init__(self, inner: Any) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, prompts: list[str]) -> torch.Tensor:
-        embeds = self.inner(prompts)
-        return embeds * float("nan") if "poison" in prompts else embeds
-
-    def truncates(self, prompt: str) -> bool:
-        return self.inner.truncates(prompt)
 
 
 @pytest.fixture
