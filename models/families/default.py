@@ -1,12 +1,12 @@
 """Our own models: a U-Net over the states of a frozen MiniLM, which a package ships."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol, Self
 
 from torch import Tensor
 
 from models.checkpoint import Components
-from models.families.family import Conditions, Family
+from models.families.family import Conditions, Family, texts_of_rows
 from models.prompts.encoding import weigh
 from models.prompts.weighting import Fragment, fragments
 from models.text_encoder import TextEncoder
@@ -45,22 +45,11 @@ class DefaultFamily(Family):
     def conditions(
         self, prompt: str, negative_prompt: str, guidance_scale: float, height: int, width: int
     ) -> tuple[Conditions, ...]:
-        prompts = [negative_prompt, prompt] if guidance_scale > 1 else [prompt]
+        prompts = texts_of_rows(prompt, negative_prompt, guidance_scale)
         return tuple(self._encode(text) for text in prompts)
 
     def truncates(self, prompt: str) -> bool:
         return self.text_encoder.truncates(_text(fragments(prompt)))
-
-    def forward(
-        self,
-        latents: Tensor,
-        timesteps: Tensor,
-        prompt_embeds: Tensor,
-        added: Mapping[str, Tensor],
-    ) -> Tensor:
-        return self.denoiser(
-            latents, timesteps, encoder_hidden_states=prompt_embeds, return_dict=False
-        )[0]
 
     def _encode(self, prompt: str) -> Conditions:
         def encode() -> Conditions:

@@ -43,6 +43,11 @@ class Conditions:
         return sum(one.nbytes for one in (self.prompt_embeds, *self.added.values()))
 
 
+def texts_of_rows(prompt: str, negative_prompt: str, guidance_scale: float) -> list[str]:
+    """What the rows of one picture read: guidance at or below 1 needs no negative row."""
+    return [negative_prompt, prompt] if guidance_scale > 1 else [prompt]
+
+
 class Row(NamedTuple):
     """One row of a forward pass: latents `[1, C, h, w]`, its timestep, its conditions."""
 
@@ -116,7 +121,6 @@ class Family(ABC):
     ) -> tuple[Conditions, ...]:
         """The rows of one picture in every forward pass: two if guided, the negative one first."""
 
-    @abstractmethod
     def forward(
         self,
         latents: Tensor,
@@ -124,7 +128,13 @@ class Family(ABC):
         prompt_embeds: Tensor,
         added: Mapping[str, Tensor],
     ) -> Tensor:
-        """Rows `[n, C, h, w]`, `[n]`, `[n, length, width]` to predictions `[n, C, h, w]`."""
+        """Rows `[n, C, h, w]`, `[n]`, `[n, length, width]` to predictions `[n, C, h, w]`.
+
+        By a U-Net that is told the text alone, unless the family says otherwise.
+        """
+        return self.denoiser(
+            latents, timesteps, encoder_hidden_states=prompt_embeds, return_dict=False
+        )[0]
 
     def truncates(self, prompt: str) -> bool:
         """Whether this architecture reads only the beginning of the prompt."""

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
 from models.checkpoint import Components
 from models.families.description import Description, is_distilled
-from models.families.family import Conditions, Family
+from models.families.family import Conditions, Family, texts_of_rows
 from models.prompts.encoding import ClipEncoder
 
 
@@ -36,20 +34,9 @@ class StableDiffusion(Family):
     def conditions(
         self, prompt: str, negative_prompt: str, guidance_scale: float, height: int, width: int
     ) -> tuple[Conditions, ...]:
-        prompts = [negative_prompt, prompt] if guidance_scale > 1 else [prompt]
+        prompts = texts_of_rows(prompt, negative_prompt, guidance_scale)
         num_chunks = max(self.text_encoder.num_chunks(text) for text in prompts)
         return tuple(self._encode(text, num_chunks) for text in prompts)
-
-    def forward(
-        self,
-        latents: Tensor,
-        timesteps: Tensor,
-        prompt_embeds: Tensor,
-        added: Mapping[str, Tensor],
-    ) -> Tensor:
-        return self.denoiser(
-            latents, timesteps, encoder_hidden_states=prompt_embeds, return_dict=False
-        )[0]
 
     def _encode(self, prompt: str, num_chunks: int) -> Conditions:
         def encode() -> Conditions:

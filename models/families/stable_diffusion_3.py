@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from models.checkpoint import Components
 from models.families.description import Description
-from models.families.family import Conditions, Family
+from models.families.family import Conditions, Family, texts_of_rows
 from models.families.flow import calculate_shift
 from models.prompts.encoding import ClipEncoder, T5Encoder
 from models.schedulers import Scheduler
@@ -65,7 +65,7 @@ class StableDiffusion3(Family):
     def conditions(
         self, prompt: str, negative_prompt: str, guidance_scale: float, height: int, width: int
     ) -> tuple[Conditions, ...]:
-        prompts = [negative_prompt, prompt] if guidance_scale > 1 else [prompt]
+        prompts = texts_of_rows(prompt, negative_prompt, guidance_scale)
         num_chunks = max(clip.num_chunks(text) for clip in self.clips for text in prompts)
         num_tokens = max(self.t5.num_tokens(text) for text in prompts) if self.t5 else 1
         length = -(-num_tokens // T5_LENGTH) * T5_LENGTH

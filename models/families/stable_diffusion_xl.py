@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.checkpoint import Components
 from models.families.description import Description, is_distilled
-from models.families.family import Conditions, Family
+from models.families.family import Conditions, Family, texts_of_rows
 from models.prompts.encoding import ClipEncoder
 
 
@@ -46,7 +46,7 @@ class StableDiffusionXL(Family):
     def conditions(
         self, prompt: str, negative_prompt: str, guidance_scale: float, height: int, width: int
     ) -> tuple[Conditions, ...]:
-        prompts = [negative_prompt, prompt] if guidance_scale > 1 else [prompt]
+        prompts = texts_of_rows(prompt, negative_prompt, guidance_scale)
         num_chunks = max(one.num_chunks(text) for one in self.text_encoders for text in prompts)
         texts = [self._encode(text, num_chunks) for text in prompts]
         if len(texts) == 2 and not negative_prompt and self.zero_empty_negative:
