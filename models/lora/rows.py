@@ -1,13 +1,15 @@
 """Adapters over networks that all rows share: each row of a forward pass has its own mix.
 
-The weights of the networks are never changed. A hook adds to a module's output, for the rows of one
-mix at a time, what that mix's pairs make of the rows' input. The matrices of a mix are laid side by
-side once, so that a mix of three costs as many products as one; and no shape depends on who else
-is in the batch.
+The weights of the networks are never changed. The matrices of a mix are laid side by side once, so
+that a mix of three costs as many products as one. What they make of the rows' input is added to a
+module's output, for the rows of one mix at a time. Where that is more work than the product of the
+two matrices, which is so for narrow layers over many tokens, the rows go through the sum of the
+layer's weights and that product instead: added up for this one call, and in float32 only, since
+narrower numbers would round a small change away.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -115,20 +117,57 @@ class RowLoras:
     def _hook(self, adapter: Adapter) -> None:
         for place in adapter.keys() - self._hooked:
             component, _, name = place.partition(".")
-            self.modules[component][name].register_forward_hook(self._adder(place))
+            module = self.modules[component][name]
+            module.forward = self._with_adapters(place, module, module.forward)
             self._hooked.add(place)
 
-    def _adder(self, place: str) -> Any:
-        def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            for rows, pairs in self._groups:
-                if pair := pairs.get(place):
-                    output[rows] += _low_rank(module, inputs[0][rows], pair)
+    def _with_adapters(self, place: str, module: Any, plain: Callable[..., Tensor]) -> Any:
+        def forward(x: Tensor, *args: Any) -> Tensor:
+            groups = [(rows, pairs[place]) for rows, pairs in self._groups if place in pairs]
+            if groups and all(_is_worth_merging(module, x[rows]) for rows, _ in groups):
+                return _through_sums(module, x, groups)
+            output = plain(x, *args)
+            for rows, pair in groups:
+                _add_low_rank(module, x[rows], pair, output[rows])
+            return output
 
-        return add
+        return forward
 
 
-def _low_rank(module: nn.Module, x: Tensor, pair: Pair) -> Tensor:
+def _is_worth_merging(module: nn.Module, x: Tensor) -> bool:
+    """Whether the pair's product is less work than sending so many tokens through the pair."""
+    if not isinstance(module, nn.Linear) or x.dtype != torch.float32:
+        return False
+    width_in, width_out = module.in_features, module.out_features
+    return x.numel() // width_in * (width_in + width_out) > width_in * width_out
+
+
+def _through_sums(module: nn.Linear, x: Tensor, groups: Sequence[tuple[slice, Pair]]) -> Tensor:
+    """The rows of each group through weights of their own, those between through the layer's."""
+    output = x.new_empty(*x.shape[:-1], module.out_features)
+
+    def fill(rows: slice, weight: Tensor) -> None:
+        if rows.start == rows.stop:
+            return
+        flat, there = x[rows].flatten(0, -2), output[rows].view(-1, module.out_features)
+        if module.bias is None:
+            torch.mm(flat, weight.T, out=there)
+        else:
+            torch.addmm(module.bias, flat, weight.T, out=there)
+
+    done = 0
+    for rows, pair in groups:
+        fill(slice(done, rows.start), module.weight)
+        fill(rows, torch.addmm(module.weight, pair.up, pair.down))
+        done = rows.stop
+    fill(slice(done, len(x)), module.weight)
+    return output
+
+
+def _add_low_rank(module: nn.Module, x: Tensor, pair: Pair, output: Tensor) -> None:
+    """Onto the output in place."""
     if isinstance(module, nn.Conv2d):
         low = F.conv2d(x, pair.down, None, module.stride, module.padding, module.dilation)
-        return F.conv2d(low, pair.up)
-    return F.linear(F.linear(x, pair.down), pair.up)
+        output += F.conv2d(low, pair.up)
+    else:
+        output += F.linear(F.linear(x, pair.down), pair.up)
