@@ -3,7 +3,7 @@
 import pytest
 
 from app.jobs.spec import OutputFormat
-from tests.parity import Pair, compare, difference
+from tests.parity import Pair, TrainedPair, compare, difference
 from tests.tiny_families import PIPELINES
 from worker.output import encode
 
@@ -16,6 +16,16 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_alone_bit_for_bit_and_in_a_crowd_within_rounding(pair: Pair) -> None:
+    assert_alike(pair)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_same_of_the_trained_model() -> None:
+    assert_alike(TrainedPair.of())
+
+
+def assert_alike(pair: Pair) -> None:
     found = list(compare(pair))
 
     assert len(found) >= 2
