@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
@@ -57,22 +58,11 @@ def assemble(settings: WorkerSettings, models: Sequence[ModelInfo], redis: Redis
     affinity = Affinity(sizes, settings.model_memory)
 
     def begin() -> Shelf:
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
-        if device == "cpu":
-            yield_to_front_end(settings.niceness)
+        settle_in(settings, device)
+        load = partial(load_engine, settings, device, dtype)
         shelf = Shelf(load, affinity, lambda held: engine.outbox.put(Holds(held)))
         shelf.fill()
         return shelf
-
-    def load(model_id: str) -> Engine:
-        pipeline = LatentDiffusionPipeline.from_checkpoint(
-            settings.checkpoint(model_id), device=device, dtype=dtype
-        )
-        runtime = install_runtime(pipeline, settings)
-        pipeline.family.loras.files = find_loras(settings.lora_dir, model_id)
-        costs = warm_up(pipeline, 2 * settings.max_batch_size)
-        return Engine(pipeline, settings.max_batch_size, costs, exact=settings.exact, name=runtime)
 
     engine = EngineThread(begin)
     return EngineWorker(
@@ -92,6 +82,25 @@ def assemble(settings: WorkerSettings, models: Sequence[ModelInfo], redis: Redis
         telling=Telling(settings.embed_prompt, seal),
         look=safety_check(threshold) if (threshold := settings.safety_threshold) else None,
     )
+
+
+def settle_in(settings: WorkerSettings, device: str) -> None:
+    """How much of the machine is taken; before anything is loaded."""
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    if device == "cpu":
+        yield_to_front_end(settings.niceness)
+
+
+def load_engine(settings: WorkerSettings, device: str, dtype: torch.dtype, model_id: str) -> Engine:
+    """One model's engine, warm."""
+    pipeline = LatentDiffusionPipeline.from_checkpoint(
+        settings.checkpoint(model_id), device=device, dtype=dtype
+    )
+    runtime = install_runtime(pipeline, settings)
+    pipeline.family.loras.files = find_loras(settings.lora_dir, model_id)
+    costs = warm_up(pipeline, 2 * settings.max_batch_size)
+    return Engine(pipeline, settings.max_batch_size, costs, exact=settings.exact, name=runtime)
 
 
 def install_runtime(pipeline: LatentDiffusionPipeline, settings: WorkerSettings) -> str:
