@@ -19,7 +19,8 @@ class WorkerSettings(Settings):
         dtype: `auto` is float32 on a CPU and bfloat16 on a GPU.
         niceness: On a CPU, how much the worker leaves to whoever shares the machine; 0: nothing.
         threads: Threads of one tensor operation on a CPU; unset leaves it to torch.
-        runtime: What computes U-Nets: `auto` is OpenVINO on a CPU, torch elsewhere.
+        runtime: What computes U-Nets: `auto` is OpenVINO on a CPU, torch elsewhere; `graphs`, for
+            a GPU, replays torch's passes and has never been tried on one.
         exact: Every picture has the bits of the plain torch loop in any company; its price is the
             batching.
         serve_models: Ids out of `models` that this worker serves, separated by commas; unset: all.
@@ -41,7 +42,7 @@ class WorkerSettings(Settings):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     niceness: int = Field(default=15, ge=0, le=19)
     threads: int | None = Field(default=None, ge=1)
-    runtime: Literal["auto", "torch", "openvino"] = "auto"
+    runtime: Literal["auto", "torch", "openvino", "graphs"] = "auto"
     exact: bool = False
     serve_models: str = ""
     model_memory_gib: float | None = Field(default=None, gt=0)

@@ -10,7 +10,7 @@ from diffusers import UNet2DConditionModel
 from models.card import CheckpointError
 from models.families import Family
 
-NAMES = ("auto", "torch", "openvino")
+NAMES = ("auto", "torch", "openvino", "graphs")
 
 
 class RuntimeMissing(CheckpointError):
@@ -32,18 +32,33 @@ def install(
         The runtime's name and version, for the record of what it draws.
 
     Raises:
-        RuntimeMissing: OpenVINO is wanted and cannot be.
+        RuntimeMissing: what is wanted cannot be.
     """
+    if wanted == "graphs":
+        return _record(family)
     why_not = None if wanted == "torch" else _why_not_openvino(family)
     if wanted == "openvino" and why_not:
         raise RuntimeMissing("openvino", f"cannot compute this model here: {why_not}")
     if wanted == "torch" or why_not:
-        return f"torch {torch.__version__.split('+')[0]}"
+        return _torch()
     from models.runtimes import openvino
 
     streams = threads or len(os.sched_getaffinity(0))
     openvino.install(family, folder, min(streams, openvino.MOST_STREAMS))
     return f"openvino {openvino.version()}"
+
+
+def _record(family: Family) -> str:
+    if family.device.type != "cuda":
+        raise RuntimeMissing("graphs", f"are for a GPU, and the device is {family.device.type}")
+    from models.runtimes import graphs
+
+    graphs.install(family)
+    return f"{_torch()}, graphs"
+
+
+def _torch() -> str:
+    return f"torch {torch.__version__.split('+')[0]}"
 
 
 def _why_not_openvino(family: Family) -> str | None:

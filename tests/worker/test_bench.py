@@ -1,11 +1,14 @@
 import json
+import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.tiny_checkpoint import TinyPipeline
 from worker.bench import __main__ as command
 from worker.bench.comparison import Bench
+from worker.bench.exactness import cost_of_exactness
 from worker.bench.serving import Clock, by_engine, draw_alone, largest_difference, one_at_a_time
 from worker.bench.traffic import Arrival, a_job, burst, mixed, poisson
 from worker.cost import FREE
@@ -116,8 +119,35 @@ def test_the_command_prints_text_json_and_pictures(
     assert {path.name for path in tmp_path.iterdir()} == {"burst.png", "costs.png"}
 
 
+def test_exactness_is_measured_beside_the_plain_loops_bytes(pipeline: TinyPipeline) -> None:
+    found = cost_of_exactness(pipeline, 4, 8, 1, time.perf_counter)
+
+    assert found["makespan"]["exact_costs_times"] > 0
+    assert found["share_of_bytes_unlike_the_plain_loop"]["exact"] == 0
+
+
 def test_scenes_that_do_not_exist_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.main(["bursts"])
 
     assert "unknown scenes: bursts" in capsys.readouterr().err
+
+
+@pytest.mark.timeout(180)
+def test_the_script_for_a_gpu_runs_at_toy_size_where_there_is_none_and_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("it would measure at full size")
+
+    command.main(["gpu", "sd1.5", "flux", "--jobs", "2", "--steps", "2", "--json"])
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["machine"].startswith("NO GPU HERE")
+    for name in ("sd1.5", "flux"):
+        scenes = found[name]
+        assert scenes["burst, beside stock eager"]["mean"]["times_better"] > 0
+        assert scenes["burst, beside stock compiled"]["rows_per_call"] >= 1
+        assert scenes["ours one at a time"]["makespan_s"] > 0
+        assert "of peak" in scenes["a forward pass"]["8 rows"]
+        assert len(scenes["profile, most of the time"]) == 12

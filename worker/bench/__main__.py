@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -14,19 +15,25 @@ import torch
 
 from models import runtimes
 from models.pipeline import LatentDiffusionPipeline
+from worker.bench import gpu
 from worker.bench.comparison import Bench, Measured
+from worker.bench.exactness import cost_of_exactness
 from worker.bench.overhead import overhead_us
 from worker.bench.serving import Clock
 from worker.warm_up import warm_up
 
 DEFAULT_MODEL = Path(__file__).parents[2] / "models" / "default"
-SCENES = ("burst", "single", "poisson", "short", "likeness", "overhead")
+SCENES = ("burst", "single", "poisson", "short", "likeness", "overhead", "exact")
 PLOTTED_ROWS = (1, 2, 4, 8, 16)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the scenes that are asked for; print them, as text or JSON."""
-    options = _options(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["gpu"]:
+        gpu.main(words[1:], describe)
+        return
+    options = _options(words)
     if options.threads:
         torch.set_num_threads(options.threads)
     results = measure(options)
@@ -74,6 +81,9 @@ def measure(options: argparse.Namespace) -> Measured:
         "short": bench.short_among_long,
         "likeness": lambda: bench.likeness(options.jobs),
         "overhead": lambda: overhead_us(load(), 8, options.repeats),
+        "exact": lambda: cost_of_exactness(
+            load(), options.jobs, options.max_batch_size, options.repeats, now
+        ),
     }
     return results | {name: scenes[name]() for name in options.scenes}
 
@@ -114,7 +124,9 @@ def _dtype(options: argparse.Namespace) -> torch.dtype:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="worker.bench", description=__doc__)
-    parser.add_argument("scenes", nargs="*", default=["burst"], help=f"of {', '.join(SCENES)}; all")
+    parser.add_argument(
+        "scenes", nargs="*", default=["burst"], help=f"of {', '.join(SCENES)}; all; or gpu"
+    )
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a checkpoint")
     parser.add_argument("--runtime", choices=runtimes.NAMES, default="auto")
     parser.add_argument(
