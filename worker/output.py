@@ -107,7 +107,7 @@ class Output:
             if telling.seal:
                 data = telling.seal.sign(data, spec.output_format)
             key = image_key(job.id, finished.index, spec.output_format)
-            self._images.put(key, data)
+            data = self._images.put(key, data, job.created_at)
             height, width, _ = finished.pixels.shape
             image = StoredImage(
                 index=finished.index,

@@ -139,7 +139,7 @@ class Settlement:
         self._strays.add((job_id, key))
 
     def _sweep(self) -> None:
-        """Delete pictures that no record lists; an open job's next attempt writes over them."""
+        """Delete pictures that no record lists; an open job's next attempt takes them up."""
         while self._strays:
             job_id, key = next(iter(self._strays))
             job = self._store.get(job_id)

@@ -7,11 +7,11 @@ import contextlib
 import re
 from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store, from_url
 
 from app.jobs.spec import GenerationSpec, OutputFormat
@@ -23,6 +23,8 @@ WRITE_PATIENCE_S = 600.0  # a picture that took minutes to draw is worth as many
 CONNECT, TRY_TIMEOUT = timedelta(seconds=2), timedelta(seconds=20)
 MAX_BACKOFF = timedelta(seconds=2)
 LIST_CHUNK = 1_000
+RACES = 3  # with other attempts; then something else is in the way, and the store shall say what
+SKEW = timedelta(seconds=30)  # of clocks; an id is never used again within the shortest lifetime
 DEFAULT_REGION = "us-east-1"  # stores that are not Amazon's want one, and any will do
 MAX_REASON = 300
 CACHE_CONTROL = "private, max-age=86400, immutable"  # nothing else is ever written under a key
@@ -31,7 +33,7 @@ KEY = re.compile(r"(?P<job>[0-9a-f]{32})/(?P<index>[0-7])\.(?P<format>png|jpeg|w
 
 
 def image_key(job_id: str, index: int, output_format: OutputFormat) -> str:
-    """Derived from the job alone, so that a second attempt writes over the first."""
+    """Derived from the job alone, so that no attempt adds to another's pictures."""
     return f"{job_id}/{index}.{output_format.value}"
 
 
@@ -71,18 +73,43 @@ class ImageStore:
         """Whether the store itself serves pictures, to who holds a URL signed by us."""
         return isinstance(self._signing, S3Store)
 
-    def put(self, key: str, data: bytes) -> None:
-        """Write one picture; a reader sees all of it or nothing.
+    def put(self, key: str, data: bytes, since: datetime | None = None) -> bytes:
+        """Write one picture; a reader sees all of it or nothing. Returns what stands there now.
+
+        That is another attempt's picture if one has been written `since` the job began its life: a
+        client may have seen it. Only what is older gives way.
 
         Raises:
             ImagesUnavailable: The store is away for longer than our patience.
         """
         with _errors_are_ours():
-            if isinstance(self._writing, LocalStore):  # a file system keeps no attributes
-                obstore.put(self._writing, key, data)
-            else:
-                attributes = {"Content-Type": content_type(key), "Cache-Control": CACHE_CONTROL}
-                obstore.put(self._writing, key, data, attributes=cast(Any, attributes))
+            if since is not None:
+                for _ in range(RACES):
+                    with contextlib.suppress(AlreadyExistsError):
+                        self._write(key, data, "create")
+                        return data
+                    if (stands := self._standing(key, since - SKEW)) is not None:
+                        return stands
+            self._write(key, data, "overwrite")
+            return data
+
+    def _standing(self, key: str, since: datetime) -> bytes | None:
+        """A picture that was written since; an older one is deleted."""
+        try:
+            found = obstore.get(self._writing, key)
+            if found.meta["last_modified"] > since:
+                return bytes(found.bytes())
+            obstore.delete(self._writing, key)
+        except FileNotFoundError:
+            pass
+        return None
+
+    def _write(self, key: str, data: bytes, mode: Literal["create", "overwrite"]) -> None:
+        if isinstance(self._writing, LocalStore):  # a file system keeps no attributes
+            obstore.put(self._writing, key, data, mode=mode)
+        else:
+            attributes = {"Content-Type": content_type(key), "Cache-Control": CACHE_CONTROL}
+            obstore.put(self._writing, key, data, mode=mode, attributes=cast(Any, attributes))
 
     def get(self, key: str) -> bytes | None:
         """The bytes of one picture, or None."""

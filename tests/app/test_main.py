@@ -25,6 +25,15 @@ def test_every_part_of_the_contract_is_in_the_schema(front_end: FrontEnd) -> Non
     } <= set(schema["paths"])
 
 
+def test_a_sampler_that_is_unknown_is_in_the_schema(front_end: FrontEnd) -> None:
+    path = "/sdapi/v1/txt2img"
+    schema = front_end.http.get("/openapi.json").json()
+
+    answer = front_end.http.post(path, json={"prompt": "a", "sampler_name": "none such"})
+
+    assert str(answer.status_code) in schema["paths"][path]["post"]["responses"]
+
+
 def keywords(schema: Any) -> set[str]:
     """Names of all keywords that have a number, anywhere."""
     if isinstance(schema, list):

@@ -74,6 +74,20 @@ def test_a_stored_picture_is_described_as_it_lies_there(
     assert image.sha256 == hashlib.sha256(data).hexdigest()
 
 
+def test_a_second_attempt_describes_the_picture_that_the_first_has_left(
+    output: Output, heard: Heard, pixels: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    job, described = a_job(), list[str]()
+    for picture in (pixels, 255 - pixels):  # a lost attempt's, which nobody was told of, and ours
+        output.store(job, "a-lease", FinishedImage("a-lease", 0, 9, picture))
+        stored = heard.get(timeout=5)
+        assert isinstance(stored, Stored)
+        described.append(stored.image.sha256)
+
+    data = (tmp_path / "images" / stored.image.key).read_bytes()
+    assert described == [hashlib.sha256(data).hexdigest()] * 2
+
+
 def test_a_picture_that_cannot_be_stored_harms_no_other(
     output: Output, heard: Heard, pixels: NDArray[np.uint8], tmp_path: Path
 ) -> None:

@@ -1,7 +1,6 @@
 """What AUTOMATIC1111's clients look up before they draw: models, samplers, and empty lists."""
 
 import base64
-import binascii
 from typing import Any
 
 from fastapi import APIRouter
@@ -103,7 +102,7 @@ def png_info(body: PngInfo, owner: Owner) -> dict[str, Any]:
     try:
         data = base64.b64decode(body.image.rpartition(",")[2], validate=True)
         found = containers.carried(data)
-    except (binascii.Error, containers.Unreadable) as error:
+    except (ValueError, containers.Unreadable) as error:  # of base64, or of a picture
         raise InvalidRequest(FieldError(field="image", message=str(error))) from error
     text = found.parameters or ""
     read = parameters.read(text) if text else None

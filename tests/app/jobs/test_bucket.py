@@ -41,6 +41,24 @@ def test_a_picture_is_kept_until_it_is_deleted(images: ImageStore) -> None:
     assert images.get(KEY) is None
 
 
+def test_what_an_attempt_has_written_no_other_writes_over(images: ImageStore) -> None:
+    key, began = KEY, datetime.now(UTC)
+
+    assert images.put(key, b"first", began) == b"first"
+    assert images.put(key, b"late", began) == b"first"
+
+    assert images.get(key) == b"first"
+
+
+def test_an_earlier_jobs_picture_under_the_same_id_gives_way(images: ImageStore) -> None:
+    key = KEY
+    images.put(key, b"of long ago")
+
+    images.put(key, b"new", datetime.now(UTC) + timedelta(minutes=1))
+
+    assert images.get(key) == b"new"
+
+
 def test_a_signed_url_opens_one_picture_for_a_while(bucket: Bucket, images: ImageStore) -> None:
     images.put(KEY, b"bytes")
     images.put(OTHER, b"others")

@@ -1,5 +1,6 @@
 """Pictures in a folder, under keys that are ours alone."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,24 @@ def test_a_picture_is_kept_until_it_is_deleted(images: ImageStore) -> None:
     assert images.get(key) == b"second"
     images.delete([key, key])
     assert images.get(key) is None
+
+
+def test_what_an_attempt_has_written_no_other_writes_over(images: ImageStore) -> None:
+    key, began = image_key(JOB, 0, OutputFormat.PNG), datetime.now(UTC)
+
+    assert images.put(key, b"first", began) == b"first"
+    assert images.put(key, b"late", began) == b"first"
+
+    assert images.get(key) == b"first"
+
+
+def test_an_earlier_jobs_picture_under_the_same_id_gives_way(images: ImageStore) -> None:
+    key = image_key(JOB, 0, OutputFormat.PNG)
+    images.put(key, b"of long ago")
+
+    images.put(key, b"new", datetime.now(UTC) + timedelta(minutes=1))
+
+    assert images.get(key) == b"new"
 
 
 def test_the_folder_is_the_one_the_url_names(images: ImageStore, tmp_path: Path) -> None:

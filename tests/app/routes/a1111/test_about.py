@@ -76,7 +76,9 @@ def test_a_picture_tells_how_it_was_made(front_end: FrontEnd, prefix: str) -> No
     assert said["parameters"]["Seed"] == "7"
 
 
-@pytest.mark.parametrize("image", ["", "no base64", base64.b64encode(b"no picture").decode()])
+@pytest.mark.parametrize(
+    "image", ["", "no base64", "\u00e9\U0001f600", base64.b64encode(b"no picture").decode()]
+)
 def test_what_is_no_picture_is_refused(front_end: FrontEnd, image: str) -> None:
     answer = front_end.http.post("/sdapi/v1/png-info", json={"image": image})
 
