@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 QUIET_S = 15.0
 LOOK_S = 60.0  # a job may be erased, and then no event says so
+WITHOUT_PICTURE: dict[int | str, dict[str, Any]] = {409: {}, 410: {}, 504: {}}  # of `drawn`
 STATUS = {"content_rejected": 400, "deadline_exceeded": 504}  # what else fails a job is our fault
 
 

@@ -45,7 +45,7 @@ class TextToImage(BaseModel):
         return Wish(Dialect.HUGGINGFACE, fields, NAMES)
 
 
-@router.post("/{model_id:path}", response_class=Response)
+@router.post("/{model_id:path}", response_class=Response, responses=translation.WITHOUT_PICTURE)
 async def text_to_image(
     model_id: str,
     body: TextToImage,

@@ -34,6 +34,17 @@ def test_a_sampler_that_is_unknown_is_in_the_schema(front_end: FrontEnd) -> None
     assert str(answer.status_code) in schema["paths"][path]["post"]["responses"]
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/images/generations", "/hf/models/{model_id}", "/sdapi/v1/txt2img"]
+)
+def test_a_call_that_waits_for_its_picture_says_how_it_may_end(
+    path: str, front_end: FrontEnd
+) -> None:
+    schema = front_end.http.get("/openapi.json").json()
+
+    assert {"409", "410", "504"} <= schema["paths"][path]["post"]["responses"].keys()
+
+
 def keywords(schema: Any) -> set[str]:
     """Names of all keywords that have a number, anywhere."""
     if isinstance(schema, list):

@@ -38,7 +38,7 @@ BLANK_EVERY_S = 15.0
 Json = dict[str, Any]
 
 
-@router.post("/txt2img", responses={404: {}, 409: {}, 410: {}})
+@router.post("/txt2img", responses={404: {}, **translation.WITHOUT_PICTURE})
 async def txt2img(
     body: Txt2Img,
     request: Request,

@@ -17,7 +17,7 @@ from app.routes.openai.stream import stream
 router = APIRouter(prefix="/v1/images", tags=["openai"])
 
 
-@router.post("/generations", response_model=ImagesResponse)
+@router.post("/generations", response_model=ImagesResponse, responses=translation.WITHOUT_PICTURE)
 async def generate(
     body: ImageRequest,
     request: Request,

@@ -28,7 +28,7 @@ PAGE = 100
 CancelAfter = Annotated[str | None, Header(max_length=32)]
 
 
-@router.post("/predictions", status_code=201)
+@router.post("/predictions", status_code=201, responses={410: {}})
 async def create(
     body: PredictionRequest,
     request: Request,
@@ -53,8 +53,8 @@ async def create(
     return await _answer(services, request, job, links, prefer, is_kept=key is not None)
 
 
-@router.post("/models/{model_owner}/{name}/predictions", status_code=201)
-@router.post("/deployments/{model_owner}/{name}/predictions", status_code=201)
+@router.post("/models/{model_owner}/{name}/predictions", status_code=201, responses={410: {}})
+@router.post("/deployments/{model_owner}/{name}/predictions", status_code=201, responses={410: {}})
 async def create_with_model(
     model_owner: str,
     name: str,
