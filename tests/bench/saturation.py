@@ -66,18 +66,32 @@ def in_turns(options: argparse.Namespace, service: Service, engine: "Bare") -> l
     print(f"{options.model.name} on {engine.name}, {options.threads} threads of {cores} cores")
     print(f"{options.jobs} jobs a round, {places} places, {places + WAITING} clients")
     print(f"{'bare':>8}{'service':>9} pictures/s{'ratio':>8}   rows a pass")
+    api, worker = service.processes
+    pids = {"bare": engine.pid, "worker": worker.pid, "API": api.pid, "client": os.getpid()}
+    if service.store.process:
+        pids["Valkey"] = service.store.process.pid
     ratios: list[float] = []
     for number in range(options.rounds + 1):
         specs = jobs_of(read_card(options.model), options.jobs, 1_000 * number)
+        before, passed = cpu_s(pids), passes(service)
         bare = pictures_a_second(engine.draw(specs), places)
-        before = passes(service)
         served = pictures_a_second(asyncio.run(serve(service.url, specs, places)), places)
-        rows, forwards = (now - was for now, was in zip(passes(service), before, strict=True))
+        rows, forwards = (now - was for now, was in zip(passes(service), passed, strict=True))
         if number:  # the first round is for caches
             ratios.append(served / bare)
-            print(f"{bare:>8.2f}{served:>9.2f}{served / bare:>19.3f}   "
-                  f"{engine.rows_a_pass:.2f}, {rows / forwards:.2f}", flush=True)  # fmt: skip
+            shared = f"{engine.rows_a_pass:.2f}, {rows / (forwards or 1):.2f}"
+            print(f"{bare:>8.2f}{served:>9.2f}{served / bare:>19.3f}   {shared}", flush=True)
+            spent = {part: (now - before[part]) / len(specs) for part, now in cpu_s(pids).items()}
+            print("  CPU ms a picture:", *(f"{k} {v * 1e3:.1f}" for k, v in spent.items()))
     return ratios
+
+
+def cpu_s(pids: Mapping[str, int]) -> dict[str, float]:
+    """Seconds of processor time that each has taken so far."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    fields = {part: Path(f"/proc/{pid}/stat").read_text() for part, pid in pids.items()}
+    after_name = {part: text.rpartition(")")[2].split() for part, text in fields.items()}
+    return {part: (int(one[11]) + int(one[12])) / ticks for part, one in after_name.items()}
 
 
 def jobs_of(card: ModelCard, count: int, seed: int) -> list[GenerationSpec]:
@@ -138,6 +152,11 @@ class Bare:
     def __exit__(self, *_: object) -> None:
         self._connection.send(None)
         self._process.join()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
 
     def draw(self, specs: list[GenerationSpec]) -> list[float]:
         """When each picture was drawn."""
