@@ -149,6 +149,7 @@ def assert_untold(collector: Collector, ids: list[str]) -> None:
     assert WORD.encode() not in collector.received
 
 
+@pytest.mark.usefixtures("in_a_folder")
 def test_the_word_is_in_no_log_or_trace_and_in_no_key_that_outlives_its_job(
     house: Service, collector: Collector
 ) -> None:
@@ -169,6 +170,7 @@ def test_the_word_is_in_no_log_or_trace_and_in_no_key_that_outlives_its_job(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures("in_a_folder")
 def test_after_the_jobs_lifetimes_the_word_is_nowhere_in_redis(house: Service) -> None:
     live_and_die(house)
     time.sleep(LIFETIME_S + 2)

@@ -95,9 +95,11 @@ def is_alive(pid: int) -> bool:
 @pytest.fixture
 def up(tmp_path: Path, checkpoint: Path) -> Iterator[Up]:
     up = Up(tmp_path, checkpoint)
-    eventually(up.is_ready, 60)
-    yield up
-    up.stop()
+    try:
+        eventually(up.is_ready, 60)
+        yield up
+    finally:
+        up.stop()
 
 
 def test_the_whole_service_heals_stops_and_remembers(up: Up, checkpoint: Path) -> None:
