@@ -18,7 +18,7 @@ run: .venv/.run
 test: .venv/.dev
 	$(BIN)/pytest -m "not slow and not gpu" -n 2 --dist loadfile
 
-# Kill, freeze and cut every part while clients watch; then judge all that they saw. Half an hour.
+# Kill, freeze and cut every part while clients watch; then judge all that they saw. A quarter of an hour.
 faults: .venv/.dev
 	$(BIN)/python -m tests.faults
 
