@@ -68,7 +68,9 @@ UP = [sys.executable, "-m", "app.cli", "up"]
 def environment(checkpoint: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if "DARKROOM" not in name}
     models = {"DARKROOM_MODELS": f"default={checkpoint}", "DARKROOM_JOB_LEASE_S": "2"}
-    return {**kept, **models, "DARKROOM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    # a worker that yields to everybody else is never ready on a busy machine
+    ours = {"DARKROOM_THREADS": "1", "DARKROOM_NICENESS": "0", "PYTHONUNBUFFERED": "1"}
+    return {**kept, **models, **ours}
 
 
 def pids(parent: int, name: str) -> set[int]:
