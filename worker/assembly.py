@@ -111,7 +111,9 @@ def install_runtime(pipeline: LatentDiffusionPipeline, settings: WorkerSettings)
     """
     wanted = "torch" if settings.exact else settings.runtime
     compiled = settings.data_dir / "compiled"
-    said = runtimes.install(pipeline.family, wanted, compiled, settings.threads)
+    said = runtimes.install(
+        pipeline.family, wanted, compiled, settings.threads, dtype=settings.dtype
+    )
     log.info("runtime.installed: %s%s", said, ", exact" if settings.exact else "")
     return said
 

@@ -16,7 +16,8 @@ class WorkerSettings(Settings):
 
     Attributes:
         device: `auto` takes the GPU if there is one; `cuda` refuses to start without.
-        dtype: `auto` is float32 on a CPU and bfloat16 on a GPU.
+        dtype: `auto` is bfloat16 on a GPU and where OpenVINO finds a CPU with instructions for it,
+            float32 elsewhere.
         niceness: On a CPU, how much the worker leaves to whoever shares the machine; 0: nothing.
         threads: Threads of one tensor operation on a CPU; unset leaves it to torch.
         runtime: What computes U-Nets: `auto` is OpenVINO on a CPU, torch elsewhere; `graphs`, for

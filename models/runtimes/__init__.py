@@ -18,7 +18,11 @@ class RuntimeMissing(CheckpointError):
 
 
 def install(
-    family: Family, wanted: str = "auto", folder: Path | None = None, threads: int | None = None
+    family: Family,
+    wanted: str = "auto",
+    folder: Path | None = None,
+    threads: int | None = None,
+    dtype: str = "float32",
 ) -> str:
     """Have the wanted runtime compute the family's networks from now on.
 
@@ -27,9 +31,12 @@ def install(
         wanted: One of `NAMES`; `auto` is OpenVINO where it can be and torch elsewhere.
         folder: Where converted networks are kept for the next start.
         threads: Cores to use; None: all that this process may.
+        dtype: What a compiled network computes in; `auto` is bfloat16 where the CPU has
+            instructions for it and float32 elsewhere. Torch computes in the family's own.
 
     Returns:
-        The runtime's name and version, for the record of what it draws.
+        The runtime's name and version, and its dtype unless that is float32, for the record of
+        what it draws.
 
     Raises:
         RuntimeMissing: what is wanted cannot be.
@@ -44,8 +51,10 @@ def install(
     from models.runtimes import openvino
 
     streams = threads or len(os.sched_getaffinity(0))
-    openvino.install(family, folder, min(streams, openvino.MOST_STREAMS))
-    return f"openvino {openvino.version()}"
+    if dtype == "auto":
+        dtype = "bfloat16" if openvino.has_bfloat16() else "float32"
+    openvino.install(family, folder, min(streams, openvino.MOST_STREAMS), dtype)
+    return f"openvino {openvino.version()}{'' if dtype == 'float32' else f', {dtype}'}"
 
 
 def _record(family: Family) -> str:

@@ -77,14 +77,14 @@ class Alone:
         return self._drawn[key]
 
 
-@pytest.fixture(scope="module", params=["openvino", "torch, exact"])
+@pytest.fixture(scope="module", params=["openvino auto", "openvino float32", "torch exact"])
 def alone(request: pytest.FixtureRequest, tiny_checkpoint: Path) -> Alone:
     pipeline = Breaking(tiny_checkpoint)
     pipeline.family.text_encoder = PoisonedEncoder(pipeline.family.text_encoder)
-    exact = request.param != "openvino"
-    if not exact:
-        runtimes.install(pipeline.family, "openvino", threads=2)
-    return Alone(pipeline, exact=exact)
+    runtime, way = request.param.split()
+    if runtime == "openvino":
+        runtimes.install(pipeline.family, runtime, threads=2, dtype=way)
+    return Alone(pipeline, exact=way == "exact")
 
 
 def obey(

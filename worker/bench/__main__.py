@@ -52,7 +52,7 @@ def measure(options: argparse.Namespace) -> Measured:
     )
     stock, ours = load(), load()
     wanted = "torch" if options.exact else options.runtime
-    said = runtimes.install(ours.family, wanted, None, options.threads or None)
+    said = runtimes.install(ours.family, wanted, None, options.threads or None, options.dtype)
     now = time.process_time if options.clock == "cpu" else time.perf_counter
     costs = warm_up(ours, 2 * options.max_batch_size, now)
     stock("", num_inference_steps=2)
@@ -129,6 +129,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a checkpoint")
     parser.add_argument("--runtime", choices=runtimes.NAMES, default="auto")
+    parser.add_argument("--dtype", choices=("auto", "float32"), default="auto",
+                        help="of a compiled network of ours; stock's is float32")  # fmt: skip
     parser.add_argument(
         "--exact", action="store_true", help="ours: the plain loop's bits, by torch"
     )

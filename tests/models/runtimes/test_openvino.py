@@ -16,6 +16,9 @@ from tests.tiny_families import write_family
 
 pytestmark = pytest.mark.timeout(180)  # to convert a network takes seconds of its own
 
+needs_bfloat16 = pytest.mark.skipif(
+    not openvino.has_bfloat16(), reason="this CPU has no instructions for bfloat16"
+)
 SILENT_IMPORT = """
 import socket, sys
 def refuse(*_, **__): raise AssertionError("it wants to talk to somebody")
@@ -147,6 +150,26 @@ def test_stable_diffusion_xl_is_told_its_sizes_and_pooled_text(tmp_path: Path) -
     runtimes.install(pipeline.family, "openvino")
 
     assert alike(pipeline.denoise("a red fox", **options), expected)
+
+
+@needs_bfloat16
+def test_in_bfloat16_it_is_near_and_rows_still_do_not_depend_on_their_company(
+    compiled: TinyPipeline, folder: Path, tiny_checkpoint: Path
+) -> None:
+    halved = TinyPipeline(tiny_checkpoint)
+    said = runtimes.install(halved.family, "openvino", folder, threads=2, dtype="auto")
+    rows, latents = some_rows(11), some_rows(11)[0]
+
+    (together,) = halved.family.denoiser(*rows)
+    decoded = halved.family.vae.decode(latents).sample
+
+    assert said == f"openvino {openvino.version()}, bfloat16"
+    (exactly,) = compiled.family.denoiser(*rows)
+    difference = (together - exactly).abs().max() / exactly.abs().max()
+    assert 1e-5 < difference < 0.03  # it does compute in less, and not in much less
+    for number in range(1, 11):
+        assert torch.equal(halved.family.denoiser(*(r[:number] for r in rows))[0], together[:number])
+        assert torch.equal(halved.family.vae.decode(latents[:number]).sample, decoded[:number])
 
 
 def test_importing_it_tells_nobody() -> None:
