@@ -2,7 +2,7 @@
 
 The most urgent generation of the owner served least chooses the batch key; the next in the same
 order fill the pass up to the number of rows at which a row is nearly cheapest. One that does not
-fit is passed over.
+fit is passed over, and so is one with far more to do that would slow the first down too much.
 """
 
 import time
@@ -31,6 +31,9 @@ class Batchable(Protocol):
     @property
     def num_rows(self) -> int: ...
 
+
+MOST_SLOWDOWN = 2.0  # of a pass, by companions that have so many times the first one's work to do:
+FAR_MORE = 4.0
 
 G = TypeVar("G", bound=Batchable)
 
@@ -70,14 +73,24 @@ class Batcher(Generic[G]):
             sorted(self._inside, key=lambda one: one.claim.rank(now, self._row_s))
         )
         first = ranked[0]
-        room = self._rows_of(first)
+        rows = 0
         batch: list[G] = []
         for one in ranked:
-            if one.batch_key == first.batch_key and (one.num_rows <= room or not batch):
+            if one.batch_key == first.batch_key and (not batch or self._joins(one, first, rows)):
                 batch.append(one)
-                room -= one.num_rows
+                rows += one.num_rows
                 self._served[one.claim.owner] += one.num_rows * one.size
         return batch
+
+    def _joins(self, one: G, first: G, rows: int) -> bool:
+        """Whether a pass of so many rows, chosen by `first`, takes another along."""
+        together = rows + one.num_rows
+        if together > self._rows_of(first):
+            return False
+        is_slow = self.costs.seconds(together * first.size) > MOST_SLOWDOWN * self.costs.seconds(
+            first.num_rows * first.size
+        )
+        return not is_slow or one.claim.work_left < FAR_MORE * first.claim.work
 
     def _in_turn(self, ranked: list[G]) -> list[G]:
         """Each owner's by urgency, the owners by the work that was done for them so far.

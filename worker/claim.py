@@ -23,15 +23,22 @@ class Claim:
         admitted_at: When it came into the engine (s, of the engine's clock).
         weight: A job of twice the weight counts as having half the work left.
         deadline_at: When it must have ended, by the same clock.
-        work_left: Rows still to be evaluated over all its images, in rows of the native size.
+        work: Rows to be evaluated over all its images, in rows of the native size.
+        work_left: What of that is still to be done.
         owner: Whose it is: owners share the device, whatever the urgency of their jobs.
     """
 
     admitted_at: float
     weight: float = 1.0
     deadline_at: float | None = None
+    work: float = 0.0
     work_left: float = 0.0
     owner: str = ""
+
+    def add(self, work: float) -> None:
+        """Ask for more."""
+        self.work += work
+        self.work_left += work
 
     def rank(self, now: float, row_s: float) -> float:
         """Shortest remaining work first, with ageing; `row_s` is what a row costs (s)."""

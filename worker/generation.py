@@ -62,7 +62,7 @@ class Generation:
         self.state[0] = latents[0]
         self.batch_key: Hashable = pipeline.family.batch_key(latents, conditions[0])
         self.size = spec.height * spec.width / pipeline.card.native_size**2
-        claim.work_left += self.num_evaluations * self.num_rows * self.size
+        claim.add(self.num_evaluations * self.num_rows * self.size)
 
     @property
     def num_rows(self) -> int:

@@ -34,7 +34,7 @@ class World:
 
     def add(self, name: int, steps: int, **changes: object) -> Item:
         item = Item(name, Claim(self.now), **changes)  # type: ignore[arg-type]
-        item.claim.work_left = steps * item.num_rows * item.size
+        item.claim.add(steps * item.num_rows * item.size)
         self.batcher.add(item)
         return item
 
@@ -223,6 +223,28 @@ def test_where_batching_is_no_cheaper_it_still_makes_nobody_wait_longer_on_avera
 
     ours_s = sum(world.ended.values()) / len(steps)
     assert ours_s < 0.9 * one_at_a_time_s < one_at_a_time_s < first_come_s(steps, rows=16)
+
+
+SHRINKING = CostCurve({1: 1.0, 2: 1.1, 4: 1.7, 8: 2.8, 16: 5.4})  # as measured on a CPU
+
+
+def test_a_short_job_among_long_ones_takes_at_most_twice_its_time_alone() -> None:
+    alone = World(SHRINKING)
+    alone.add(0, steps=8)
+    alone.run()
+    world = World(SHRINKING)
+    for name in range(8):
+        world.add(name, steps=50)
+    world.step()
+    began = world.now - SHRINKING.seconds(8) / 2  # it came when a pass was half done
+    world.add(99, steps=8)
+
+    world.run()
+
+    assert 1.2 < (world.ended[99] - began) / alone.ended[0] <= 2
+    beside_it = [one for one in world.passes if 99 in one]
+    assert all(len(one) == 2 for one in beside_it)  # somebody goes along, nobody else waits idly
+    assert max(len(one) for one in world.passes) == 4
 
 
 def test_a_batch_has_room_for_at_least_one() -> None:

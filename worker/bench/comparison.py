@@ -13,6 +13,7 @@ from worker.bench.serving import (
     draw_alone,
     largest_difference,
     one_at_a_time,
+    psnr_db,
 )
 from worker.bench.traffic import Arrival, a_job, burst, mixed, poisson
 from worker.cost import CostCurve
@@ -83,8 +84,15 @@ class Bench:
         """How far the pictures of a crowd are from stock's."""
         specs = mixed(self.stock.card, num_jobs, seed)
         _, theirs = draw_alone(self.stock, specs, self.clock())
-        levels, share = largest_difference(self.serve(burst(specs)).pictures, theirs)
-        return {"largest_difference_of_255": levels, "share_of_bytes": share}
+        pictures = self.serve(burst(specs)).pictures
+        levels, share = largest_difference(pictures, theirs)
+        ratios = [psnr_db(a, b) for a, b in zip(pictures, theirs, strict=True)]
+        return {
+            "largest_difference_of_255": levels,
+            "share_of_bytes": share,
+            "median_psnr_db": statistics.median(ratios),
+            "least_psnr_db": min(ratios),
+        }
 
     def _rows(self) -> Measured:
         stats = [engine.stats for engine in self.engines]

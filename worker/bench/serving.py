@@ -107,6 +107,12 @@ def by_engine(engine: Engine, arrivals: Sequence[Arrival], clock: Clock) -> Serv
     return Served(tuple(latencies), max(ends) - arrivals[0].at_s, pictures)
 
 
+def psnr_db(ours: Pixels, theirs: Pixels) -> float:
+    """Peak signal-to-noise ratio of two pictures; infinite for equal ones."""
+    error = np.mean((ours.astype(float) - theirs.astype(float)) ** 2)
+    return float(10 * np.log10(255**2 / error)) if error else float("inf")
+
+
 def largest_difference(ours: Sequence[Pixels], theirs: Sequence[Pixels]) -> tuple[int, float]:
     """Over all pictures: in grey levels of 255, and the share of bytes that differ."""
     steps = [
