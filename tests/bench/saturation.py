@@ -29,6 +29,7 @@ from app.jobs.spec import GenerationSpec
 from models.card import ModelCard, read_card
 from tests.service import Json, Service, Store
 from worker.bench.traffic import a_job
+from worker.patience import let_threads_sleep
 
 DEFAULT_MODEL = Path(__file__).parents[2] / "models" / "default"
 TARGET = 0.97
@@ -167,6 +168,7 @@ class Bare:
 
 def _bare(connection: Connection, env: dict[str, str]) -> None:
     os.environ.update(env)
+    let_threads_sleep()
     from worker.assembly import choose_device, load_engine, settle_in
     from worker.settings import WorkerSettings
 

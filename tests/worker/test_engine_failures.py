@@ -44,7 +44,8 @@ def test_nan_fails_its_own_job_and_no_other(pipeline: TinyPipeline) -> None:
 
     assert isinstance(outcome.failed["0"], NonFiniteLatents)
     assert outcome.finished == ["1"]
-    assert_close(outcome.latents["1", 0], outcome.images["1", 0].pixels, pipeline, expected)
+    pixels, strength = outcome.images["1", 0].pixels, bystander.guidance_scale
+    assert_close(outcome.latents["1", 0], pixels, pipeline, expected, strength)
 
 
 def test_a_decoding_error_fails_its_own_job_and_no_other(pipeline: TinyPipeline) -> None:
@@ -105,7 +106,8 @@ def test_a_shrunken_batch_changes_no_picture(
     for index in range(4):
         expected = plain_latents(pipeline, spec, index)
         key = ("0", index)
-        assert_close(outcome.latents[key], outcome.images[key].pixels, pipeline, expected)
+        pixels, strength = outcome.images[key].pixels, spec.guidance_scale
+        assert_close(outcome.latents[key], pixels, pipeline, expected, strength)
 
 
 def test_a_size_that_never_fits_fails_its_own_job_and_no_other(

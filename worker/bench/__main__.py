@@ -19,7 +19,7 @@ from worker.bench import gpu
 from worker.bench.comparison import Bench, Measured
 from worker.bench.exactness import cost_of_exactness
 from worker.bench.overhead import overhead_us
-from worker.bench.serving import Clock
+from worker.bench.serving import Clock, torch_threads
 from worker.warm_up import warm_up
 
 DEFAULT_MODEL = Path(__file__).parents[2] / "models" / "default"
@@ -54,7 +54,9 @@ def measure(options: argparse.Namespace) -> Measured:
     wanted = "torch" if options.exact else options.runtime
     said = runtimes.install(ours.family, wanted, None, options.threads or None, options.dtype)
     now = time.process_time if options.clock == "cpu" else time.perf_counter
-    costs = warm_up(ours, 2 * options.max_batch_size, now)
+    our_threads = None if said.startswith("torch") else 1
+    with torch_threads(our_threads):
+        costs = warm_up(ours, 2 * options.max_batch_size, now)
     stock("", num_inference_steps=2)
     bench = Bench(
         stock,
@@ -64,6 +66,7 @@ def measure(options: argparse.Namespace) -> Measured:
         lambda: Clock(now),
         options.repeats,
         exact=options.exact,
+        our_threads=our_threads,
     )
     results: Measured = {
         "model": options.model.name,

@@ -14,6 +14,7 @@ from worker.bench.serving import (
     largest_difference,
     one_at_a_time,
     psnr_db,
+    torch_threads,
 )
 from worker.bench.traffic import Arrival, a_job, burst, mixed, poisson
 from worker.cost import CostCurve
@@ -26,7 +27,11 @@ Measured = dict[str, Any]
 
 @dataclass
 class Bench:
-    """Both ways over the same weights: `stock` by torch, `ours` by the runtime under test."""
+    """Both ways over the same weights: `stock` by torch, `ours` by the runtime under test.
+
+    `our_threads`: torch's, beside a runtime that has its own; a worker's sleep instead of spinning
+    (`worker.patience`), which stock in the same process would pay for.
+    """
 
     stock: LatentDiffusionPipeline
     ours: LatentDiffusionPipeline
@@ -35,6 +40,7 @@ class Bench:
     clock: Callable[[], Clock]
     repeats: int
     exact: bool = False
+    our_threads: int | None = None
     engines: list[Engine] = field(default_factory=list)
 
     def scene(
@@ -51,7 +57,8 @@ class Bench:
     def serve(self, arrivals: Sequence[Arrival]) -> Served:
         engine = Engine(self.ours, self.max_batch_size, self.costs, exact=self.exact)
         self.engines.append(engine)
-        return by_engine(engine, arrivals, self.clock())
+        with torch_threads(self.our_threads):
+            return by_engine(engine, arrivals, self.clock())
 
     def burst(self, num_jobs: int, seed: int = 1) -> Measured:
         """All at once."""

@@ -2,15 +2,28 @@
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from app.jobs.spec import GenerationSpec
 from models.pipeline import LatentDiffusionPipeline, Pixels
 from worker.bench.traffic import Arrival
 from worker.engine import Engine
+
+
+@contextmanager
+def torch_threads(number: int | None) -> Iterator[None]:
+    """So many threads for each operation of torch; None: as it is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Clock:
