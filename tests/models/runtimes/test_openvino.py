@@ -165,8 +165,8 @@ def test_in_bfloat16_it_is_near_and_rows_still_do_not_depend_on_their_company(
 
     assert said == f"openvino {openvino.version()}, bfloat16"
     (exactly,) = compiled.family.denoiser(*rows)
-    difference = (together - exactly).abs().max() / exactly.abs().max()
-    assert 1e-5 < difference < 0.03  # it does compute in less, and not in much less
+    difference = (together - exactly).norm() / exactly.norm()
+    assert 1e-5 < difference < 0.05  # it does compute in less, and not in much less
     for number in range(1, 11):
         assert torch.equal(
             halved.family.denoiser(*(r[:number] for r in rows))[0], together[:number]
