@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from worker.engine import Engine
 
 
 @contextmanager
-def torch_threads(number: int | None) -> Iterator[None]:
+def torch_threads(number: int | None) -> Generator[None]:
     """So many threads for each operation of torch; None: as it is."""
     before = torch.get_num_threads()
     torch.set_num_threads(number or before)
