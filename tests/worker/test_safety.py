@@ -1,5 +1,8 @@
 """The look at pictures, with the real classifier: what it rejects is never stored."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -61,6 +64,16 @@ def test_the_score_decides() -> None:
     with pytest.raises(ContentRejected):
         safety_check(SURELY)(PIXELS)
     safety_check(HARDLY)(PIXELS)
+
+
+def test_nothing_is_reported_to_the_makers_of_the_runtime(tmp_path: Path) -> None:
+    homes = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
+    script = "from worker.safety import safety_check; safety_check(0.5)"
+
+    subprocess.run([sys.executable, "-c", script], env={**kept, **homes}, check=True)
+
+    assert list(tmp_path.rglob("*")) == []  # it begins with an identifier of the device
 
 
 def test_a_worker_that_cannot_look_refuses_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
