@@ -51,7 +51,9 @@ train: .venv/.dev
 # Every figure of docs/benchmarks.md.
 bench: .venv/.dev
 	$(BIN)/python -m worker.bench all
+	$(BIN)/python -m tests.bench.lora
 	$(BIN)/python -m tests.bench.overhead
+	$(BIN)/python -m tests.bench.saturation
 	$(BIN)/python -m tests.bench.status_rate
 	$(BIN)/python -m tests.bench.fairness
 	$(BIN)/python -m tests.bench.previews

@@ -16,7 +16,9 @@ import argparse
 import asyncio
 import multiprocessing
 import os
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -43,6 +45,7 @@ WISH = ("prompt", "width", "height", "num_inference_steps", "guidance_scale", "s
 def main() -> None:
     """Print a line a round, and the median ratio."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # a time-out must leave no service behind
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "valkey")
         settings = {"runtime": "auto", "threads": options.threads, "max_batch_size": BATCH}
