@@ -10,6 +10,7 @@ Submissions carry no Idempotency-Key, since those are kept for a day by contract
 
 import argparse
 import contextlib
+import json
 import sys
 import tempfile
 import threading
@@ -129,6 +130,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.soak")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="file for all samples, a line of JSON each")
     options = parser.parse_args()
     seconds, random = options.minutes * 60, Random(options.seed)
     history, network = History(), Network()
@@ -158,6 +160,12 @@ def main() -> int:
                 thread.join()
             told = untold(load, history)
     print(f"answers: {dict(load.answers)}; {len(load.accepted)} jobs accepted, {told} not told of")
+    if options.keep:
+        options.keep.write_text("".join(json.dumps(one) + "\n" for one in samples))
+    if refused := sum(count for status, count in load.answers.items() if status >= 500):
+        print(
+            f"{refused / sum(load.answers.values()):.0%} were refused: it could do less than before"
+        )
     found = list(trends(samples))
     print("\n".join([HEAD, *(one.row() for one in found)]))
     growing = [one.name for one in found if one.grows and is_judged(one)]

@@ -87,6 +87,7 @@ def test_a_late_resume_gets_the_rest_and_a_later_one_nothing(front_end: FrontEnd
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.timeout(60)
 def test_two_hundred_followers_of_one_job_all_see_it_end(front_end: FrontEnd) -> None:
     job_id = front_end.submit()["id"]
     limits = httpx.Limits(max_connections=200)
