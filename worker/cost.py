@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 ENOUGH = 1.1  # times the least cost of a row; more rows than that only make the others wait
 LONGEST_PASS_S = 3.0  # start-up measures no larger pass once one has taken so long
+MOST_ROUNDS, PATIENCE_S = 8, 2.0  # of that; after so long two rounds must do
 
 
 class CostCurve:
@@ -52,17 +53,23 @@ FREE = CostCurve({1: 1.0, 256: 1.0})  # nothing is known yet: as many rows as th
 def measure(
     run: Callable[[int], object], max_rows: int, clock: Callable[[], float] = time.perf_counter
 ) -> CostCurve:
-    """Time `run(rows)` for 1, 2, 4, … rows, the better of two after a first that warms up."""
+    """Time `run(rows)` for 1, 2, 4, … rows, in rounds: the least of each after one that warms up.
+
+    What else the machine does comes in bursts, and spoils a round sooner than all rounds of a size.
+    """
+    began = clock()
+    sizes = [1 << power for power in range(max_rows.bit_length())]
     measured: dict[int, float] = {}
-    rows = 1
-    while rows <= max_rows:
-        times: list[float] = []
-        for _ in range(3):
-            began = clock()
+    for number in range(MOST_ROUNDS + 1):
+        for rows in tuple(sizes):
+            start = clock()
             run(rows)
-            times.append(clock() - began)
-        measured[rows] = max(min(times[1:]), 1e-9)
-        if min(times) > LONGEST_PASS_S:
+            seconds = clock() - start
+            if number:
+                measured[rows] = max(min(seconds, measured.get(rows, seconds)), 1e-9)
+            elif seconds > LONGEST_PASS_S:
+                sizes = [size for size in sizes if size <= rows]
+                break
+        if number > 1 and clock() - began > PATIENCE_S:
             break
-        rows *= 2
     return CostCurve(measured)

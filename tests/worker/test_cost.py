@@ -43,18 +43,34 @@ def test_where_batching_is_no_cheaper_two_rows_are_enough_and_where_it_is_free_n
     assert (halving.knee(16, size=4.0), halving.knee(16, size=0.5)) == (2, 14)
 
 
-def test_measuring_takes_the_better_of_two_and_stops_at_slow_passes() -> None:
+def test_measuring_takes_the_least_of_each_size_and_stops_at_slow_passes() -> None:
     now, calls = 0.0, list[int]()
 
     def run(rows: int) -> None:
         nonlocal now
         calls.append(rows)
-        now += rows * (1.5 if len(calls) % 3 == 2 else 1.0)
+        now += rows * (1.5 if len(calls) in {4, 8} else 1.0)  # one size slow in each of two rounds
 
     curve = measure(run, 16, clock=lambda: now)
 
-    assert calls == [1, 1, 1, 2, 2, 2, 4, 4, 4]
+    assert (
+        calls == [1, 2, 4] * 3
+    )  # the first round warms up, and two are enough where passes are slow
     assert [curve.seconds(rows) for rows in (1, 2, 4)] == [1.0, 2.0, 4.0]
+
+
+def test_quick_passes_are_measured_often_since_others_may_hold_the_machine_for_a_while() -> None:
+    now, calls = 0.0, list[int]()
+
+    def run(rows: int) -> None:
+        nonlocal now
+        calls.append(rows)
+        now += rows * (0.001 if len(calls) > 12 else 0.02)  # somebody else for three rounds
+
+    curve = measure(run, 8, clock=lambda: now)
+
+    assert len(calls) == 9 * 4
+    assert curve.seconds(8) == pytest.approx(0.008)
 
 
 def test_a_curve_of_nothing_is_none() -> None:
