@@ -32,7 +32,7 @@ class Batchable(Protocol):
     def num_rows(self) -> int: ...
 
 
-MOST_SLOWDOWN = 2.0  # of a pass, by companions that have so many times the first one's work to do:
+MOST_SLOWDOWN = 1.6  # of a pass, by companions that have so many times the first one's work to do:
 FAR_MORE = 4.0
 
 G = TypeVar("G", bound=Batchable)

@@ -85,13 +85,14 @@ class Bench:
         alone = statistics.median(self.serve(burst([short])).mean_s for _ in range(self.repeats))
         crowd = [*burst(long), Arrival(alone / 2, short)]
         among = statistics.median(self.serve(crowd).latencies_s[-1] for _ in range(self.repeats))
+        self.engines = []
         return {"alone_s": alone, "among_long_s": among, "slowdown": among / alone}
 
     def likeness(self, num_jobs: int, seed: int = 1) -> Measured:
         """How far the pictures of a crowd are from stock's."""
         specs = mixed(self.stock.card, num_jobs, seed)
         _, theirs = draw_alone(self.stock, specs, self.clock())
-        pictures = self.serve(burst(specs)).pictures
+        pictures, self.engines = self.serve(burst(specs)).pictures, []
         levels, share = largest_difference(pictures, theirs)
         ratios = [psnr_db(a, b) for a, b in zip(pictures, theirs, strict=True)]
         return {
