@@ -87,9 +87,9 @@ class Batcher(Generic[G]):
         together = rows + one.num_rows
         if together > self._rows_of(first):
             return False
-        is_slow = self.costs.seconds(together * first.size) > MOST_SLOWDOWN * self.costs.seconds(
-            first.num_rows * first.size
-        )
+        seconds = self.costs.seconds
+        alone_s, together_s = seconds(first.num_rows * first.size), seconds(together * first.size)
+        is_slow = together_s > MOST_SLOWDOWN * alone_s
         return not is_slow or one.claim.work_left < FAR_MORE * first.claim.work
 
     def _in_turn(self, ranked: list[G]) -> list[G]:
