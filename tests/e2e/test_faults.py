@@ -11,6 +11,7 @@ import pytest
 
 from app.jobs.queues import MAX_ATTEMPTS
 from tests.e2e.witness import (
+    LONG,
     QUEUE,
     assert_all_succeeded,
     assert_well_told,
@@ -88,7 +89,8 @@ def test_valkey_killed_in_the_middle_of_jobs_loses_none(house: Service) -> None:
 def test_a_terminated_worker_hands_back_what_it_cannot_finish(house: Service) -> None:
     redis = house.store.redis
     worker = house.start_worker(drain_s="0.2")
-    ids = [processing(house, num_images=2) for _ in range(4)]
+    ids = [house.submit(num_images=2, num_inference_steps=LONG)["id"] for _ in range(4)]
+    eventually(lambda: all(recorded(house, one, "status") == "processing" for one in ids))
     last = [house.submit(num_images=2)["id"] for _ in range(2)]
 
     assert worker.stop() == 0
