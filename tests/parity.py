@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from torch import Tensor
@@ -23,6 +22,7 @@ from models.families import Family, flux
 from models.layout import class_names
 from models.pipeline import LatentDiffusionPipeline, Pixels
 from tests.tiny_families import PIPELINES, write_family
+from worker.bench.serving import largest_difference
 from worker.engine import Engine
 
 REFUSED_BY_STOCK = {
@@ -208,9 +208,8 @@ def difference(ours: tuple[Tensor, Pixels], stock: tuple[Tensor, Pixels]) -> Dif
     latents, expected = ours[0], stock[0]
     if latents.shape != expected.shape:
         latents = flux.pack(latents)
-    levels = np.abs(ours[1].astype(int) - stock[1].astype(int))
     apart = (latents - expected).abs().max() / expected.abs().max()
-    return Difference(float(apart), int(levels.max()), float((levels > 0).mean()))
+    return Difference(float(apart), *largest_difference([ours[1]], [stock[1]]))
 
 
 def compare(pair: Pair) -> Iterator[tuple[str, Difference, Difference]]:

@@ -73,24 +73,22 @@ class Batcher(Generic[G]):
             sorted(self._inside, key=lambda one: one.claim.rank(now, self._row_s))
         )
         first = ranked[0]
-        rows = 0
+        room = most = self._rows_of(first)
         batch: list[G] = []
         for one in ranked:
-            if one.batch_key == first.batch_key and (not batch or self._joins(one, first, rows)):
+            fits = one.num_rows <= room and not self._hinders(one, first, most - room)
+            if one.batch_key == first.batch_key and (not batch or fits):
                 batch.append(one)
-                rows += one.num_rows
+                room -= one.num_rows
                 self._served[one.claim.owner] += one.num_rows * one.size
         return batch
 
-    def _joins(self, one: G, first: G, rows: int) -> bool:
-        """Whether a pass of so many rows, chosen by `first`, takes another along."""
-        together = rows + one.num_rows
-        if together > self._rows_of(first):
+    def _hinders(self, one: G, first: G, rows: int) -> bool:
+        """Whether it has far more to do than `first`, and slows a pass of so many rows too much."""
+        if one.claim.work_left < FAR_MORE * first.claim.work:
             return False
-        seconds = self.costs.seconds
-        alone_s, together_s = seconds(first.num_rows * first.size), seconds(together * first.size)
-        is_slow = together_s > MOST_SLOWDOWN * alone_s
-        return not is_slow or one.claim.work_left < FAR_MORE * first.claim.work
+        alone_s = self.costs.seconds(first.num_rows * first.size)
+        return self.costs.seconds((rows + one.num_rows) * first.size) > MOST_SLOWDOWN * alone_s
 
     def _in_turn(self, ranked: list[G]) -> list[G]:
         """Each owner's by urgency, the owners by the work that was done for them so far.
