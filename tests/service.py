@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -197,6 +198,20 @@ class Service:
 
     def _fail_if_dead(self, process: Process) -> None:
         assert process.is_alive, process.said()
+
+
+@contextmanager
+def lasting(folder: Path, checkpoint: Path, **settings: str) -> Generator[Service]:
+    """API, store and one worker, ready, for all tests of a file that leave them alive."""
+    store = Store(folder / "valkey")
+    service = Service(store, checkpoint, folder, **settings)
+    try:
+        service.start_api()
+        service.start_worker()
+        yield service
+    finally:
+        service.stop()
+        store.stop()
 
 
 def free_port() -> int:

@@ -13,7 +13,7 @@ from statistics import median
 import httpx
 import pytest
 
-from tests.service import Process, Service, Store
+from tests.service import Process, Service, lasting
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +26,8 @@ HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[Service]:
-    store = Store(tmp_path_factory.mktemp("crowds-valkey"))
-    service = Service(store, checkpoint, tmp_path_factory.mktemp("crowds"))
-    service.start_api()
-    service.start_worker()
-    yield service
-    service.stop()
-    store.stop()
+    with lasting(tmp_path_factory.mktemp("crowds"), checkpoint) as service:
+        yield service
 
 
 def memory(process: Process, name: str) -> int:

@@ -24,7 +24,7 @@ from tests.e2e.witness import (
     processing,
     recorded,
 )
-from tests.service import Service, Store, eventually
+from tests.service import Service, eventually, lasting
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +34,10 @@ pytestmark = pytest.mark.timeout(60)
 @pytest.fixture(scope="module")
 def steady(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[Service]:
     """A service with one worker for all the tests that leave their processes alive."""
-    store = Store(tmp_path_factory.mktemp("steady-valkey"))
-    folder = tmp_path_factory.mktemp("steady")
-    service = Service(store, checkpoint, folder, job_lease_s="2", max_inside="8")
-    service.start_api()
-    service.start_worker()
-    yield service
-    service.stop()
-    store.stop()
+    with lasting(
+        tmp_path_factory.mktemp("steady"), checkpoint, job_lease_s="2", max_inside="8"
+    ) as service:
+        yield service
 
 
 def test_a_canceled_job_leaves_the_engine_before_its_next_step(steady: Service) -> None:

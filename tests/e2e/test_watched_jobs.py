@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.client import Event, read_events
 from app.jobs import keys
-from tests.service import Service, Store, eventually
+from tests.service import Service, eventually, lasting
 
 WISH = {"num_inference_steps": 50, "num_images": 2, "scheduler": "ddim"}
 
@@ -21,13 +21,8 @@ pytestmark = pytest.mark.timeout(180)
 @pytest.fixture(scope="module")
 def steady(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[Service]:
     """A service with one worker, whose leases outlive a busy machine."""
-    store = Store(tmp_path_factory.mktemp("previews-valkey"))
-    service = Service(store, checkpoint, tmp_path_factory.mktemp("previews"))
-    service.start_api()
-    service.start_worker()
-    yield service
-    service.stop()
-    store.stop()
+    with lasting(tmp_path_factory.mktemp("previews"), checkpoint) as service:
+        yield service
 
 
 def test_a_watcher_sees_the_picture_become_and_the_history_does_not_grow(steady: Service) -> None:
