@@ -17,8 +17,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-BUILT_IN = "built-in"  # as a path: the model that comes with the package
-DEFAULT_MODELS = f"default={BUILT_IN}"
+DEFAULT_MODELS = "default=built-in"
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 SECRET_PREFIX, MIN_SECRET, MAX_SECRET = "whsec_", 24, 64  # Standard Webhooks 1.0.0, in bytes
 JITTER = 0.2  # a wait between two tries is longer than said by up to this part
@@ -52,7 +51,8 @@ class Settings(BaseSettings):
         s3_access_key_id, s3_secret_access_key: `@file` as well; unset means what the environment
             of any S3 client says.
         public_url: Prefix of every URL in an answer; unset means the request's own host.
-        models: `id=path` pairs, separated by commas; the path `built-in` is our own model.
+        models: `id=path` pairs, separated by commas; the paths `built-in` and `built-in-fast`
+            are our own.
         max_queue: Jobs that may wait; one more is refused with 503.
         max_jobs_per_key: Jobs of one key that may wait or be drawn; one more is refused with 429.
         rate_limit_requests: Submissions of one key in so many seconds, as `100/60`.

@@ -25,6 +25,7 @@ from models.card import (
 )
 from models.patch_autoencoder import PatchAutoencoder
 from models.schedulers import FLOW_SCHEDULERS, SCHEDULERS
+from models.unet import GatedUNet
 
 __all__ = ["CheckpointError", "Components", "ModelCard", "load", "read_card", "save"]
 
@@ -35,6 +36,7 @@ NETWORKS: Mapping[str, type] = {
     for kind in (
         AutoencoderKL,
         PatchAutoencoder,
+        GatedUNet,
         UNet2DConditionModel,
         diffusers.SD3Transformer2DModel,
         diffusers.FluxTransformer2DModel,

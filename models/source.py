@@ -1,4 +1,4 @@
-"""Where a checkpoint lies: a folder, a file, or a name at a hub with the revision pinned.
+"""Where a checkpoint lies: in the package, a folder, a file, or at a hub, the revision pinned.
 
 Imports no torch. A hub's files are looked for in the local cache first; the hub is asked only for
 what is not there, and never where HF_HUB_OFFLINE says so.
@@ -9,6 +9,9 @@ from pathlib import Path
 
 from models.card import CheckpointError
 
+BUILT_IN = Path(__file__).parent / "default"
+BUILT_IN_FAST = Path(__file__).parent / "default-fast"  # four steps, no guidance
+NAMED = {"built-in": BUILT_IN, "built-in-fast": BUILT_IN_FAST}  # they come with the package
 HUB_NAME = re.compile(r"(?P<name>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
 WANTED = [
     "model_index.json", "darkroom.json",
@@ -18,12 +21,12 @@ UNWANTED = ["*.fp16.*", "*/openvino_*", "*/flax_*", "safety_checker/*"]
 
 
 def locate(place: str, cache: Path | None = None) -> Path:
-    """The path of a checkpoint; a hub's snapshot is fetched if need be.
+    """The path of a checkpoint: one of `NAMED`, or as it says; a hub's snapshot is fetched.
 
     Raises:
         CheckpointError: it is nowhere, or a hub's name without a revision.
     """
-    path = Path(place).expanduser()
+    path = NAMED.get(place) or Path(place).expanduser()
     hub = HUB_NAME.fullmatch(place)
     if path.exists() or not hub:
         return path

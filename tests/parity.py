@@ -21,6 +21,7 @@ from models import families, schedulers
 from models.families import Family, flux
 from models.layout import class_names
 from models.pipeline import LatentDiffusionPipeline, Pixels
+from models.source import BUILT_IN
 from tests.tiny_families import PIPELINES, write_family
 from worker.bench.serving import largest_difference
 from worker.engine import Engine
@@ -34,7 +35,6 @@ REFUSED_BY_STOCK = {
     },
 }  # fmt: skip
 PROMPT, NEGATIVE = "a red fox in the snow", "blurry"
-DEFAULT_MODEL = Path(__file__).parents[1] / "models" / "default"
 
 
 class Watched(LatentDiffusionPipeline):
@@ -158,7 +158,7 @@ class TrainedPair(Pair):
     """
 
     @classmethod
-    def of(cls, name: str = "default", folder: Path = DEFAULT_MODEL) -> "TrainedPair":
+    def of(cls, name: str = "default", folder: Path = BUILT_IN) -> "TrainedPair":
         ours = Watched(families.load(folder))
         config = {**ours.family.scheduler_config, "steps_offset": 1}  # else it warns and edits
         stock = StableDiffusionPipeline(

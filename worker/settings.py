@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-import models
-from app.settings import BUILT_IN, Settings
+from app.settings import Settings
 from models.source import locate
 
 
@@ -86,5 +85,4 @@ class WorkerSettings(Settings):
         Raises:
             CheckpointError: it is nowhere, or a hub's name without a revision.
         """
-        path = self.model_paths[model_id]
-        return Path(models.__path__[0]) / "default" if path == BUILT_IN else locate(path)
+        return locate(self.model_paths[model_id])

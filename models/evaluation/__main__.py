@@ -12,6 +12,7 @@ from models.evaluation import curves, figures
 from models.evaluation.prompts import read_prompts, seen_in_training
 from models.evaluation.sheet import contact_sheet
 from models.pipeline import LatentDiffusionPipeline
+from models.source import BUILT_IN
 from models.training.data import TrainingSet
 
 
@@ -50,7 +51,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m models.evaluation", description=__doc__)
     parser.add_argument("stage", choices=("sheet", "sweeps", *figures.STAGES))
-    parser.add_argument("--model", type=Path, default=Path("models/default"))
+    parser.add_argument("--model", type=Path, default=BUILT_IN)
     parser.add_argument("--run", type=Path, default=Path(".cache/training"))
     parser.add_argument("--output", type=Path, help="the picture to write")
     parser.add_argument("--captions", type=Path, help="training captions, to prove them unseen")

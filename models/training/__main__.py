@@ -14,6 +14,7 @@ from models.autoencoder import load_autoencoder
 from models.config import SIZES, ModelConfig, PatchConfig
 from models.evaluation.prompts import read_prompts
 from models.evaluation.tower import WEIGHTS
+from models.source import BUILT_IN, BUILT_IN_FAST
 from models.text_encoder import TextEncoder
 from models.training import (
     autoencoder,
@@ -155,8 +156,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=cores, help="replicas, one a core")
     parser.add_argument("--cache", type=Path, default=Path(".cache/packages"))
     parser.add_argument("--run", type=Path, default=Path(".cache/training"))
-    parser.add_argument("--output", type=Path, default=Path("models/default"))
-    parser.add_argument("--student-output", type=Path, default=Path("models/default-fast"))
+    parser.add_argument("--output", type=Path, default=BUILT_IN)
+    parser.add_argument("--student-output", type=Path, default=BUILT_IN_FAST)
     return parser.parse_args()
 
 

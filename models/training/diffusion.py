@@ -21,7 +21,7 @@ from models.training.loop import Budget, load_state
 from models.training.precision import mixed_precision, training_device
 from models.training.replicas import Replicas
 from models.training.run import Recipe, Run
-from models.unet import build_unet
+from models.unet import GatedUNet, build_unet
 
 RECIPE = Recipe(batch_size=32, learning_rate=5e-4, warmup_steps=300)
 PROMPT_DROPOUT = 0.1
@@ -62,7 +62,7 @@ def batches(
 
 
 def loss_of(
-    unet: UNet2DConditionModel, batch: Batch, noise: Tensor, parametrization: Parametrization
+    unet: GatedUNet, batch: Batch, noise: Tensor, parametrization: Parametrization
 ) -> Tensor:
     """Weighted mean squared error of the prediction."""
     x_t = parametrization.add_noise(batch.latents, noise, batch.t)
@@ -72,7 +72,7 @@ def loss_of(
     return (parametrization.loss_weight(batch.t) * error).mean()
 
 
-def averaged_unet(model: ModelConfig, path: Path) -> UNet2DConditionModel:
+def averaged_unet(model: ModelConfig, path: Path) -> GatedUNet:
     """The U-Net with the moving average of a run's weights.
 
     Raises:
@@ -86,18 +86,21 @@ def averaged_unet(model: ModelConfig, path: Path) -> UNet2DConditionModel:
     return unet
 
 
-def carry_over(unet: UNet2DConditionModel, folder: Path) -> None:
-    """Overwrite every weight that has its like, in name and shape, in the U-Net of `folder`.
+def carry_over(unet: GatedUNet, folder: Path) -> None:
+    """Overwrite every weight that has its like, by name and shape, in the U-Net of `folder`.
 
     A body that has learnt what words look like on a grid of latents knows it for other latents
-    on the same grid, too; the first and the last convolution learn the new ones.
+    on the same grid, too; the first and the last convolution learn the new ones. Of a plain U-Net
+    the last one fits the ungated half.
     """
     other = UNet2DConditionModel.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
     ).state_dict()
     own = unet.state_dict()
-    fitting = {n: w for n, w in other.items() if n in own and own[n].shape == w.shape}
-    unet.load_state_dict(own | fitting)
+    for name, weight in other.items():
+        fits = name in own and own[name].shape[1:] == weight.shape[1:]
+        if fits and len(own[name]) in (len(weight), 2 * len(weight)):
+            own[name][: len(weight)].copy_(weight)
 
 
 def train(

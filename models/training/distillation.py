@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 
@@ -23,6 +22,7 @@ from models.training.loop import Budget
 from models.training.precision import mixed_precision, training_device
 from models.training.replicas import Replicas
 from models.training.run import Recipe, Run
+from models.unet import GatedUNet
 
 RECIPE = Recipe(batch_size=16, learning_rate=1.5e-4, warmup_steps=100, ema_decay=0.995)
 
@@ -78,7 +78,7 @@ def x0_for(
 
 @torch.no_grad()
 def walk(
-    teacher: UNet2DConditionModel,
+    teacher: GatedUNet,
     parametrization: Parametrization,
     course: Course,
     x_t: Tensor,
@@ -101,7 +101,7 @@ def train(
     replicas: Replicas,
     model: ModelConfig,
     pairs: Path,
-    teacher: UNet2DConditionModel,
+    teacher: GatedUNet,
     course: Course,
     recipe: Recipe,
     budget: Budget,
@@ -110,7 +110,7 @@ def train(
     """Train a student that begins as its teacher; resumes from `path`."""
     torch.manual_seed(recipe.seed)
     device = training_device()
-    student = UNet2DConditionModel.from_config(teacher.config).to(device)
+    student = GatedUNet.from_config(teacher.config).to(device)
     student.load_state_dict(teacher.state_dict())
     teacher = teacher.to(device).eval().requires_grad_(False)
     if device.type == "cpu":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import diffusers
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler
 
 from models import checkpoint
 from models.autoencoder import load_autoencoder
@@ -19,6 +19,7 @@ from models.config import ModelConfig
 from models.parametrization import scheduler_config
 from models.schedulers import supported
 from models.training.diffusion import averaged_unet
+from models.unet import GatedUNet
 
 # Beyond twice the native size one sees the same thing side by side.
 MAX_SIZE_FACTOR = 2
@@ -50,7 +51,7 @@ def export_student(model: ModelConfig, run: Path, num_steps: int, output: Path) 
 
 
 def write(
-    model: ModelConfig, run: Path, unet: UNet2DConditionModel, card: ModelCard, output: Path
+    model: ModelConfig, run: Path, unet: GatedUNet, card: ModelCard, output: Path
 ) -> ModelCard:
     """A model folder of this U-Net and the run's autoencoder."""
     vae = load_autoencoder(run / "vae")
@@ -72,7 +73,7 @@ def model_index(vae: type) -> dict[str, str | list[str]]:
         "_diffusers_version": diffusers.__version__,
         "scheduler": ["diffusers", "DDIMScheduler"],
         "text_encoder": ["models.text_encoder", "TextEncoder"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
+        "unet": ["models.unet", "GatedUNet"],
         "vae": [library, vae.__name__],
     }
 

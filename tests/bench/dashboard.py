@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-import models
+from models.source import BUILT_IN
 from tests.app.webhooks.receiver import OK, Receiver, receiving
 from tests.service import Service, Store, eventually, free_port
 
@@ -53,8 +53,7 @@ def watched(
     folder: Path, binary: str, seconds: float, receiver: Receiver, panels: list[dict[str, Any]]
 ) -> list[list[Series]]:
     store = Store(folder / "valkey")
-    built_in = Path(models.__path__[0]) / "default"
-    service = Service(store, built_in, folder, webhook_allow="127.0.0.0/8", max_queue="64")
+    service = Service(store, BUILT_IN, folder, webhook_allow="127.0.0.0/8", max_queue="64")
     try:
         service.start_api()
         url, prometheus = start_prometheus(folder, binary, service.port)

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-import models
 from app.jobs.spec import GenerationSpec
 from models.pipeline import LatentDiffusionPipeline
+from models.source import BUILT_IN
 from worker.engine import Engine
 from worker.output import data_url
 
@@ -25,8 +25,7 @@ PROMPTS = ("a red heart", "a yellow bird on a branch", "a house at night", "a bo
 def main() -> None:
     """Measure on one thread, print medians in milliseconds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    built_in = Path(models.__path__[0]) / "default"
-    parser.add_argument("--model", type=Path, default=built_in, help="a checkpoint folder")
+    parser.add_argument("--model", type=Path, default=BUILT_IN, help="a checkpoint folder")
     parser.add_argument("--repeats", type=int, default=30)
     chosen = parser.parse_args()
     torch.set_num_threads(1)

@@ -29,11 +29,11 @@ import httpx
 
 from app.jobs.spec import GenerationSpec
 from models.card import ModelCard, read_card
+from models.source import BUILT_IN
 from tests.service import Json, Service, Store
 from worker.bench.traffic import a_job
 from worker.patience import let_threads_sleep
 
-DEFAULT_MODEL = Path(__file__).parents[2] / "models" / "default"
 TARGET = 0.97
 BATCH = 2
 WAITING = 8  # clients beyond the worker's places
@@ -194,7 +194,7 @@ def _bare(connection: Connection, env: dict[str, str]) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
+    parser.add_argument("--model", type=Path, default=BUILT_IN)
     parser.add_argument("--jobs", type=int, default=48, help="of a round")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=1, help="of the engine, both ways")

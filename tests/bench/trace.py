@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import models
+from models.source import BUILT_IN
 from tests.app.webhooks.receiver import OK, receiving
 from tests.collector import Collector, Span, collecting
 from tests.service import Service, Store, eventually
@@ -47,10 +47,9 @@ def in_seconds_since(began: float, span: Span) -> dict[str, Any]:
 def one_job(collector: Collector) -> list[Span]:
     """The spans of a job after a first one, which is slower."""
     os.environ.update(collector.env)
-    built_in = Path(models.__path__[0]) / "default"
     with tempfile.TemporaryDirectory() as folder, receiving(OK) as receiver:
         store = Store(Path(folder) / "valkey")
-        service = Service(store, built_in, Path(folder), webhook_allow="127.0.0.0/8")
+        service = Service(store, BUILT_IN, Path(folder), webhook_allow="127.0.0.0/8")
         try:
             service.start_api()
             service.start_worker()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import models
+from models.source import BUILT_IN
 from tests.service import Service, Store
 
 pytestmark = pytest.mark.timeout(120)
@@ -81,7 +81,7 @@ def test_pickles_beside_good_weights_are_never_opened(
 def test_one_changed_byte_of_the_default_model_refuses_the_start(
     store: Store, tmp_path: Path
 ) -> None:
-    folder = Path(shutil.copytree(Path(models.__path__[0]) / "default", tmp_path / "model"))
+    folder = Path(shutil.copytree(BUILT_IN, tmp_path / "model"))
     file = max(folder.rglob("*.safetensors"), key=lambda one: one.stat().st_size)
     data = bytearray(file.read_bytes())
     data[len(data) * 2 // 3] ^= 1

@@ -1,22 +1,19 @@
 """A preview is what the decoder would draw, as far as a linear map can know it."""
 
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import models
 from models import previews
 from models.parametrization import Parametrization
 from models.pipeline import LatentDiffusionPipeline
+from models.source import BUILT_IN
 from tests.tiny_checkpoint import EPSILON, ZERO_SNR
 
 CHANNELS = 4
 COLOURS = torch.tensor([[0.3, -0.1, 0.2, 0.1], [0.1, 0.3, -0.2, 0.0], [-0.2, 0.2, 0.1, 0.3]])
 FLOAT = torch.empty(0)
-BUILT_IN = Path(models.__path__[0]) / "default"
 
 
 def flat_decoder(latents: Tensor) -> Tensor:

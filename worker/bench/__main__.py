@@ -15,6 +15,7 @@ import torch
 
 from models import runtimes
 from models.pipeline import LatentDiffusionPipeline
+from models.source import BUILT_IN
 from worker.bench import gpu
 from worker.bench.comparison import Bench, Measured
 from worker.bench.exactness import cost_of_exactness
@@ -22,7 +23,6 @@ from worker.bench.overhead import overhead_us
 from worker.bench.serving import Clock, torch_threads
 from worker.warm_up import warm_up
 
-DEFAULT_MODEL = Path(__file__).parents[2] / "models" / "default"
 SCENES = ("burst", "single", "poisson", "short", "likeness", "overhead", "exact")
 PLOTTED_ROWS = (1, 2, 4, 8, 16)
 
@@ -130,7 +130,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "scenes", nargs="*", default=["burst"], help=f"of {', '.join(SCENES)}; all; or gpu"
     )
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a checkpoint")
+    parser.add_argument("--model", type=Path, default=BUILT_IN, help="a checkpoint")
     parser.add_argument("--runtime", choices=runtimes.NAMES, default="auto")
     parser.add_argument("--dtype", choices=("auto", "float32"), default="auto",
                         help="of a compiled network of ours; stock's is float32")  # fmt: skip

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 
 from models.config import ModelConfig
 from models.parametrization import Parametrization
@@ -99,6 +100,18 @@ def test_a_body_is_carried_over_to_other_latents(tmp_path: Path) -> None:
     assert torch.equal(
         unet.mid_block.resnets[0].conv1.weight, trained.mid_block.resnets[0].conv1.weight
     )
+
+
+@pytest.mark.timeout(30)
+def test_of_a_plain_network_the_last_convolution_fits_the_ungated_half(tmp_path: Path) -> None:
+    unet = build_unet(NANO)
+    plain = UNet2DConditionModel.from_config({**unet.config, "out_channels": 4})
+    plain.save_pretrained(tmp_path)
+
+    carry_over(unet, tmp_path)
+
+    assert torch.equal(unet.conv_out.weight[:4], plain.conv_out.weight)
+    assert not unet.conv_out.weight[4:].any()
 
 
 def test_batches_move_as_one() -> None:
