@@ -17,7 +17,7 @@ from app.jobs.connection import connect
 from app.lifeline import end_with_supervisor
 from models.card import CheckpointError, read_card
 from models.lora.folder import find_loras
-from worker.patience import let_threads_sleep
+from worker.patience import let_threads_alternate, let_threads_sleep
 from worker.settings import WorkerSettings
 
 log = logging.getLogger("worker")
@@ -47,6 +47,7 @@ def _serve(settings: WorkerSettings, redis: Redis) -> int:
         for model in models:
             Catalogue(redis).announce(model)
         let_threads_sleep()
+        let_threads_alternate()
         from worker.assembly import DeviceMissing, assemble  # imports torch: seconds
         from worker.hearing import EngineStalled
         from worker.seal import SealBroken

@@ -54,14 +54,12 @@ def train_autoencoder(arguments: argparse.Namespace, model: ModelConfig) -> None
 
 def refine_decoder(arguments: argparse.Namespace, model: ModelConfig) -> None:
     """Train the decoder on, for sharper pictures from the same latents."""
-    if isinstance(model.autoencoder, PatchConfig):
-        print("the stage `autoencoder` has trained this decoder: its latents were fixed before")
-        return
     pictures = data.TrainingSet.load(arguments.run / "pictures.npz")
-    recipe = replace(autoencoder.RECIPE, seed=arguments.seed)
+    kind = patches if isinstance(model.autoencoder, PatchConfig) else autoencoder
+    recipe = replace(kind.RECIPE, seed=arguments.seed)
     budget = Budget(arguments.decoder_minutes)
     settings = (pictures, recipe, budget, arguments.run)
-    launch(arguments.processes, autoencoder.refine_decoder, *settings)
+    launch(arguments.processes, kind.refine_decoder, *settings)
     print_psnr(arguments, pictures)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.autoencoder import build_autoencoder
+from models.autoencoder import build_autoencoder, load_autoencoder
 from models.config import ModelConfig
 from models.patch_autoencoder import PatchAutoencoder
 from models.training.autoencoder import picture_batch, reconstruction_loss
@@ -73,14 +73,33 @@ def train(
 
     Resumes from `folder`; writes the averaged vae into it.
     """
-    device = training_device()
-    masters = data.of_split("train").masters
     torch.manual_seed(recipe.seed)
     vae = build_autoencoder(model.autoencoder, model.native_size)
+    masters = data.of_split("train").masters
     fit(vae, picture_batch(masters, FITTED_ON, np.random.default_rng(recipe.seed)))
+    mend(replicas, vae, masters, recipe, budget, folder / "autoencoder.pt")
+
+
+def refine_decoder(
+    replicas: Replicas, data: TrainingSet, recipe: Recipe, budget: Budget, folder: Path
+) -> None:
+    """Train the decoder of the vae in `folder` on: latents keep their meaning."""
+    vae = load_autoencoder(folder / "vae").train()
+    mend(replicas, vae, data.of_split("train").masters, recipe, budget, folder / "decoder.pt")
+
+
+def mend(
+    replicas: Replicas,
+    vae: PatchAutoencoder,
+    masters: np.ndarray,
+    recipe: Recipe,
+    budget: Budget,
+    path: Path,
+) -> None:
+    """Train what mends; the state goes to `path`, the averaged vae beside it."""
+    device = training_device()
     for straight in (vae.to(device).project, vae.restore):  # there and back, the best there is
         straight.requires_grad_(False)
-    path = folder / "autoencoder.pt"
     run = Run.begin(vae, recipe, budget, replicas, path)
     torch.manual_seed(recipe.seed + 1 + replicas.rank)
     rng = np.random.default_rng([recipe.seed, run.global_step, replicas.rank])
@@ -93,4 +112,4 @@ def train(
     run.train(next_loss, path)
     if replicas.is_first:
         run.ema.copy_to(vae)
-        vae.save_pretrained(folder / "vae")
+        vae.save_pretrained(path.parent / "vae")

@@ -37,3 +37,23 @@ def test_training_mends_pictures_and_leaves_the_latents_alone(
 
     torch.testing.assert_close(latents[0], latents[1])
     assert losses[1] < 0.95 * losses[0]
+
+
+@pytest.mark.timeout(120)
+def test_a_decoder_is_trained_on_from_what_was_saved(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(patches, "FITTED_ON", 64)
+    masters, records = plain_shapes(32)
+    shapes = TrainingSet(np.stack(masters), records)
+    patches.train(Replicas(), MODEL, shapes, RECIPE, Budget(60, 1), tmp_path)
+    before = load_autoencoder(tmp_path / "vae")
+
+    patches.refine_decoder(Replicas(), shapes, RECIPE, Budget(60, 80), tmp_path)
+
+    after = load_autoencoder(tmp_path / "vae")
+    pixels = picture_batch(shapes.masters, 64, np.random.default_rng(9))
+    with torch.no_grad():
+        losses = [torch.manual_seed(0) and patches.loss_of(vae, pixels) for vae in (before, after)]
+    assert losses[1] < 0.95 * losses[0]
+    torch.testing.assert_close(encode(before, pixels), encode(after, pixels))
