@@ -94,7 +94,6 @@ class Flight:
     indices: set[int] = field(default_factory=set[int])
     step: int = 0
     next_step: int = 0
-    told_at: float = 0.0
     engine_s: float | None = None
     engine: str = ""
     previews: dict[int, str] = field(default_factory=dict[int, str])
@@ -128,12 +127,11 @@ class Flight:
         """The first outcome stands."""
         self.outcome = self.outcome or outcome
 
-    def takes_progress(self, at: float) -> bool:
-        """Whether there is progress that may be told now; the last step always may."""
+    def takes_progress(self, *, is_due: bool) -> bool:
+        """Whether there is progress to be told, when it is due; the last step always may be."""
         if self.next_step <= self.step or self.outcome is not None:
             return False
-        is_last = self.next_step == self.job.total_steps
-        return is_last or at - self.told_at >= PROGRESS_EVERY_S
+        return is_due or self.next_step == self.job.total_steps
 
     def takes_preview(self, at: float) -> bool:
         """Whether one may be asked for now; the last step brings the picture itself."""

@@ -15,7 +15,7 @@ from app.jobs.reconciler import LOST
 from app.jobs.store import JobStore, Progress
 from worker import spans
 from worker.engine_thread import Cancel, Order, Preview
-from worker.flight import CANCELED, OVERDUE, Ending, Flight, Outcome, is_overdue
+from worker.flight import CANCELED, OVERDUE, PROGRESS_EVERY_S, Ending, Flight, Outcome, is_overdue
 from worker.rq_bookkeeping import RqBookkeeping, Running
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ class Settlement:
         self._images = images
         self._orders = orders
         self._strays: set[tuple[str, str]] = set()
+        self._told_at = 0.0
 
     @property
     def num_images(self) -> int:
@@ -41,24 +42,32 @@ class Settlement:
     # -- going well --
 
     def publish(self, at: float) -> None:
-        """Write what has happened since the last round: pictures one by one, progress together.
-
-        Whoever writes progress hears who wishes for previews, and asks the engine for them.
-        """
+        """Write what has happened since the last round: pictures one by one, progress together."""
         for flight in list(self.flights.values()):
             if flight.warnings and flight.is_started:
                 self._store.warned(flight.job, flight.lease, flight.warnings)
                 flight.warnings = ()
             self._publish_images(flight)
-        moved = [flight for flight in self.flights.values() if flight.takes_progress(at)]
+        self._tell_progress(at)
+
+    def _tell_progress(self, at: float) -> None:
+        """Of all jobs at the same moments, since every telling is a round trip.
+
+        It brings back who wishes for previews; the engine is asked for them.
+        """
+        is_due = at - self._told_at >= PROGRESS_EVERY_S
+        moved = [one for one in self.flights.values() if one.takes_progress(is_due=is_due)]
+        if not moved:
+            return
         updates = [
             Progress(flight.job.id, flight.lease, flight.next_step, flight.job.total_steps,
                      flight.previews)
             for flight in moved
         ]  # fmt: skip
-        watched = self._store.progressed(updates) if updates else set[str]()
+        watched = self._store.progressed(updates)
+        self._told_at = at if is_due else self._told_at
         for flight in moved:
-            flight.step, flight.told_at, flight.previews = flight.next_step, at, {}
+            flight.step, flight.previews = flight.next_step, {}
             if flight.job.id in watched and flight.takes_preview(at):
                 flight.asked_at = at
                 self._orders.put(Preview(flight.lease))

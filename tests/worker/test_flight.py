@@ -42,21 +42,19 @@ def test_the_first_outcome_stands(flight: Flight) -> None:
     assert flight.outcome is CANCELED
 
 
-def test_progress_is_told_five_times_a_second_and_at_the_end(flight: Flight) -> None:
-    assert not flight.takes_progress(100.0)
+def test_progress_is_told_when_it_is_due_and_at_the_end(flight: Flight) -> None:
+    assert not flight.takes_progress(is_due=True)
     flight.next_step = 1
-    assert flight.takes_progress(100.0)
-    flight.step, flight.told_at, flight.next_step = 1, 100.0, 2
-    assert not flight.takes_progress(100.1)
-    assert flight.takes_progress(100.21)
+    assert flight.takes_progress(is_due=True)
+    assert not flight.takes_progress(is_due=False)
     flight.next_step = 10
-    assert flight.takes_progress(100.1)
+    assert flight.takes_progress(is_due=False)
 
 
 def test_a_job_that_has_ended_tells_no_more_progress(flight: Flight) -> None:
     flight.next_step = 5
     flight.end(CANCELED)
-    assert not flight.takes_progress(100.0)
+    assert not flight.takes_progress(is_due=True)
 
 
 def test_a_deadline_counts_from_submission() -> None:

@@ -63,3 +63,25 @@ def test_a_job_that_ended_while_it_was_taken_leaves_nothing_in_rq(
 
     assert not bench.worker._flights
     assert redis.ttl(f"rq:job:{job.id}") != -1
+
+
+def test_progress_of_all_jobs_is_told_five_times_a_second_and_together(
+    redis: Redis, tmp_path: Path
+) -> None:
+    bench = Bench(redis, tmp_path / "images", slots=8)
+    jobs = [admitted(redis), admitted(redis)]
+    bench.turn()
+    flights, settlement = list(bench.worker._flights.values()), bench.worker._settlement
+
+    def told(step: int, at: float) -> list[int]:
+        for flight in flights:
+            flight.next_step = step
+        settlement.publish(at)
+        return [found.step for job in jobs if (found := bench.store.get(job.id))]
+
+    assert told(1, 1e9) == [1, 1]
+    assert told(2, 1e9 + 0.1) == [1, 1]
+    assert told(3, 1e9 + 0.21) == [3, 3]
+    last = flights[0].next_step = jobs[0].total_steps
+    settlement.publish(1e9 + 0.3)
+    assert sorted(found.step for job in jobs if (found := bench.store.get(job.id))) == [3, last]
