@@ -17,6 +17,7 @@ from torch import Tensor
 
 from models.autoencoder import decode, encode, factor_of
 from models.evaluation import held_out, measures, palette
+from models.evaluation.denoising import denoising
 from models.evaluation.held_out import Question, Wish
 from models.evaluation.tower import WEIGHTS, ImageTower, text_vectors
 from models.pipeline import LatentDiffusionPipeline, Pixels
@@ -182,4 +183,5 @@ STAGES = {
     "retrieval": retrieval,
     "obedience": obedience,
     "times": times,
+    "denoising": lambda pipeline, data, settings, count: denoising(pipeline, data, count),
 }
