@@ -22,7 +22,7 @@ from models.training.run import Recipe, Run
 
 RECIPE = Recipe(batch_size=8, learning_rate=1e-3, weight_decay=1e-4)
 FITTED_ON = 2_000  # pictures
-SHAKEN = 0.9  # at most, in standard deviations of the latents
+SHAKEN = 0.4  # at most, in standard deviations of the latents
 # 1 would make every latent equally wide, 0 keep them as wide as pixels have them. In between, what
 # matters to the eye is decided first on the way down from noise, and detail last.
 WHITENING = 0.65
