@@ -159,8 +159,11 @@ def name_of(config: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _nearly_zero_snr_betas(config: Mapping[str, Any]) -> list[float]:
-    """The rescaled betas of Lin et al. (2023), but for the last, where sigma stays finite."""
-    alpha_bar = _alpha_bar(config).clamp(min=SMALLEST_ALPHA_BAR)
+    """The rescaled betas of Lin et al. (2023), lifted a little, so that the last sigma is finite.
+
+    Lifted, not clamped: Euler divides by the distance of neighbouring sigmas.
+    """
+    alpha_bar = SMALLEST_ALPHA_BAR + (1 - SMALLEST_ALPHA_BAR) * _alpha_bar(config)
     ones = torch.ones(1, dtype=torch.float64)
     return (1 - alpha_bar / torch.cat([ones, alpha_bar[:-1]])).tolist()
 

@@ -24,7 +24,7 @@ from models.training.replicas import Replicas
 from models.training.run import Recipe, Run
 from models.unet import GatedUNet
 
-RECIPE = Recipe(batch_size=16, learning_rate=1.5e-4, warmup_steps=100, ema_decay=0.995)
+RECIPE = Recipe(batch_size=16, learning_rate=3e-4, warmup_steps=100, ema_decay=0.995)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Course:
     """
 
     num_steps: int = 4
-    teacher_steps: int = 4
+    teacher_steps: int = 2
     guidance_scale: float = 4.0
 
     def ends(self, num_train_timesteps: int) -> list[tuple[int, int]]:

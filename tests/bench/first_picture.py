@@ -33,7 +33,7 @@ def main() -> None:
             for name in WISHES:
                 seconds = one(service, name, seed % 1000)
                 if seed < 0:
-                    print(f"{name}, the very first, its model to be loaded: {seconds:.2f} s")
+                    print(f"{name}, the very first: {seconds:.2f} s")
                 else:
                     spent[name].append(seconds)
         peak = peak_mib(worker.pid)

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models import checkpoint
 from models.pipeline import LatentDiffusionPipeline
-from models.source import NAMED, locate
+from models.schedulers import supported
+from models.source import BUILT_IN, NAMED, locate
 
 MOST_BYTES = 150_000_000
 
@@ -23,6 +25,12 @@ def test_a_seed_means_one_picture_in_any_run(name: str, steps: int, guidance: fl
     one, same, other = first("a red apple"), second("a red apple"), first("a red apple", seed=1)
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
+
+
+def test_the_card_lists_the_schedulers_that_sample_rightly() -> None:
+    components = checkpoint.load(BUILT_IN)
+
+    assert list(components.card.schedulers) == supported(components.scheduler_config)
 
 
 def test_what_is_committed_is_small() -> None:
