@@ -7,6 +7,7 @@ import argparse
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -41,10 +42,15 @@ def make_data(arguments: argparse.Namespace, model: ModelConfig) -> None:
     print(f"{len(pictures.of_split('train').records)} training pictures")
 
 
+def autoencoder_stage(model: ModelConfig) -> ModuleType:
+    """What trains an autoencoder of this kind."""
+    return patches if isinstance(model.autoencoder, PatchConfig) else autoencoder
+
+
 def train_autoencoder(arguments: argparse.Namespace, model: ModelConfig) -> None:
     """Train the autoencoder, measure its scaling and how well it does on unseen pictures."""
     pictures = data.TrainingSet.load(arguments.run / "pictures.npz")
-    kind = patches if isinstance(model.autoencoder, PatchConfig) else autoencoder
+    kind = autoencoder_stage(model)
     recipe = replace(kind.RECIPE, seed=arguments.seed)
     budget = Budget(arguments.autoencoder_minutes)
     settings = (model, pictures, recipe, budget, arguments.run)
@@ -55,7 +61,7 @@ def train_autoencoder(arguments: argparse.Namespace, model: ModelConfig) -> None
 def refine_decoder(arguments: argparse.Namespace, model: ModelConfig) -> None:
     """Train the decoder on, for sharper pictures from the same latents."""
     pictures = data.TrainingSet.load(arguments.run / "pictures.npz")
-    kind = patches if isinstance(model.autoencoder, PatchConfig) else autoencoder
+    kind = autoencoder_stage(model)
     recipe = replace(kind.RECIPE, seed=arguments.seed)
     budget = Budget(arguments.decoder_minutes)
     settings = (pictures, recipe, budget, arguments.run)

@@ -1,11 +1,10 @@
 """The models that come with the package: whole, small, and the same picture for the same seed."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from models import checkpoint
+from models.evaluation.tower import WEIGHTS
 from models.pipeline import LatentDiffusionPipeline
 from models.schedulers import supported
 from models.source import BUILT_IN, NAMED, locate
@@ -34,7 +33,11 @@ def test_the_card_lists_the_schedulers_that_sample_rightly() -> None:
 
 
 def test_what_is_committed_is_small() -> None:
-    folders = [*NAMED.values(), Path(__file__).parents[2] / "models" / "evaluation" / "tower"]
-    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    files = [
+        file
+        for folder in (*NAMED.values(), WEIGHTS)
+        for file in folder.rglob("*")
+        if file.is_file()
+    ]
 
     assert 0 < sum(file.stat().st_size for file in files) < MOST_BYTES

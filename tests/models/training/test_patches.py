@@ -17,13 +17,17 @@ MODEL = ModelConfig("test", native_size=32, autoencoder=PatchConfig(12, 8, 16, 1
 RECIPE = Recipe(batch_size=8, learning_rate=3e-3, warmup_steps=4, ema_decay=0.9)
 
 
-@pytest.mark.timeout(120)
-def test_training_mends_pictures_and_leaves_the_latents_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def shapes(monkeypatch: pytest.MonkeyPatch) -> TrainingSet:
     monkeypatch.setattr(patches, "FITTED_ON", 64)
     masters, records = plain_shapes(32)
-    shapes = TrainingSet(np.stack(masters), records)
+    return TrainingSet(np.stack(masters), records)
+
+
+@pytest.mark.timeout(120)
+def test_training_mends_pictures_and_leaves_the_latents_alone(
+    shapes: TrainingSet, tmp_path: Path
+) -> None:
     pixels = picture_batch(shapes.masters, 64, np.random.default_rng(9))
 
     losses, latents = [], []
@@ -40,12 +44,7 @@ def test_training_mends_pictures_and_leaves_the_latents_alone(
 
 
 @pytest.mark.timeout(120)
-def test_a_decoder_is_trained_on_from_what_was_saved(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(patches, "FITTED_ON", 64)
-    masters, records = plain_shapes(32)
-    shapes = TrainingSet(np.stack(masters), records)
+def test_a_decoder_is_trained_on_from_what_was_saved(shapes: TrainingSet, tmp_path: Path) -> None:
     patches.train(Replicas(), MODEL, shapes, RECIPE, Budget(60, 1), tmp_path)
     before = load_autoencoder(tmp_path / "vae")
 
