@@ -17,8 +17,11 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 60
 HEAVY = "torch", "diffusers", "transformers", "numpy", "PIL"
 IMPORT = f"""
 import sys, time
+import fastapi, httpx, pydantic_settings, redis.asyncio, rq, uvicorn
+packages = time.process_time()
 import app.main
-print(*sorted({set(HEAVY)!r} & set(sys.modules)), time.process_time())
+ours = time.process_time() - packages
+print(*sorted({set(HEAVY)!r} & set(sys.modules)), ours / packages)
 """
 
 
@@ -28,15 +31,15 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
             yield node
 
 
-def test_the_front_end_loads_no_tensors_and_costs_less_than_a_second() -> None:
+def test_the_front_end_loads_no_tensors_and_costs_less_than_its_packages() -> None:
     command = [sys.executable, "-c", IMPORT]
     runs = [
         subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
-        for _ in range(3)  # the least of them: a busy machine counts its neighbours' waits too
+        for _ in range(3)  # the least of them: neighbours come and go
     ]
 
     assert [loaded for *loaded, _ in runs] == [[], [], []]
-    assert min(float(seconds) for *_, seconds in runs) < 1.0
+    assert min(float(ratio) for *_, ratio in runs) < 1.0
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -107,7 +107,8 @@ def distil(arguments: argparse.Namespace, model: ModelConfig) -> None:
     course = distillation.Course(guidance_scale=export.GUIDANCE_SCALE)
     teacher = diffusion.averaged_unet(model, run / "diffusion.pt")
     path = run / "student.pt"
-    settings = (model, run / "latents.pt", teacher, course, recipe, budget, path)
+    start = arguments.student_start
+    settings = (model, run / "latents.pt", teacher, course, recipe, budget, path, start)
     launch(arguments.processes, distillation.train, *settings)
     export.export_student(model, run, course.num_steps, arguments.student_output)
     print(f"wrote {arguments.student_output}")
@@ -153,6 +154,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--distillation-minutes", type=float, default=20)
     parser.add_argument("--tower-minutes", type=float, default=10)
     parser.add_argument("--start", type=Path, help="folder of a U-Net whose body to begin with")
+    parser.add_argument("--student-start", type=Path, help="folder of a U-Net to begin it with")
     parser.add_argument("--sets", nargs="+", choices=tuple(data.SETS), help="drawing sets")
     parser.add_argument("--selection", choices=("core", "all"), default="core")
     parser.add_argument("--seed", type=int, default=0)

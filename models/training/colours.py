@@ -24,7 +24,13 @@ COLOURS = {
     "black": (28, 28, 32),
 }
 # Hue in turns of the colours that a drawing can be turned to.
-HUES = {"red": 0.99, "orange": 0.1, "yellow": 0.15, "green": 0.33, "blue": 0.6, "purple": 0.77}
+HUES = {"red": 0.99, "orange": 0.08, "yellow": 0.14, "green": 0.33, "blue": 0.6, "purple": 0.77}
+HUE_REACH = 0.06
+# What these names mean to people is bright, full and a narrow band of hues: else they are brown,
+# pink and olive. Value and saturation of the middle of a drawing, and how much of its spread stays.
+BRIGHT = {"red": 0.85, "orange": 0.93, "yellow": 0.97}
+BRIGHT_SATURATION, BRIGHT_SPREAD = 0.75, 0.4
+BROWN_BELOW = 0.65  # the value at which orange becomes brown
 
 
 def on_background(master: np.ndarray, rgb: np.ndarray | tuple[int, int, int]) -> np.ndarray:
@@ -42,29 +48,53 @@ def jittered(name: str, rng: np.random.Generator, amount: int = 10) -> np.ndarra
 
 
 def main_hue(master: np.ndarray) -> str | None:
-    """The colour of a drawing that has clearly one, else None.
+    """The colour of a drawing that has clearly one, of `HUES` or brown, else None.
 
     Clearly: three quarters of all coloured pixels lie within 0.06 turns of it, and at least a
-    third of the drawing is coloured.
+    third of the drawing is coloured. Of neighbours that both fit, the one nearer in the middle.
     """
     hue, saturation, value = to_hsv(master[..., :3])
     drawn = master[..., 3] > 128
-    coloured = drawn & (saturation > 0.35) & (value > 0.25)
+    coloured = drawn & is_coloured(saturation, value)
     if coloured.sum() < max(1, drawn.sum()) / 3:
         return None
-    for name, centre in HUES.items():
-        distance = np.abs((hue[coloured] - centre + 0.5) % 1 - 0.5)
-        if (distance < 0.06).mean() > 0.75:
-            return name
-    return None
+    distances = {name: np.abs(turned(hue[coloured], -centre)) for name, centre in HUES.items()}
+    fitting = [name for name, far in distances.items() if (far < HUE_REACH).mean() > 0.75]
+    nearest = min(fitting, key=lambda name: float(np.median(distances[name])), default=None)
+    is_dark = float(np.median(value[coloured])) < BROWN_BELOW
+    return "brown" if nearest == "orange" and is_dark else nearest
 
 
 def recolour(master: np.ndarray, old: str, new: str) -> np.ndarray:
-    """Turn the hues of a drawing so that its colour `old` becomes `new`."""
+    """Turn the hues of a drawing so that its main colour `old` becomes `new`, one of `HUES`.
+
+    It also becomes as bright and as full as that name demands.
+    """
     hue, saturation, value = to_hsv(master[..., :3])
-    hue = (hue + HUES[new] - HUES[old]) % 1
-    rgb = from_hsv(hue, saturation, value)
+    spread = turned(hue, -HUES["orange" if old == "brown" else old])
+    coloured = (master[..., 3] > 128) & is_coloured(saturation, value)
+    if new in BRIGHT and coloured.any():
+        near = np.abs(spread) < 2 * HUE_REACH
+        spread = np.where(near, BRIGHT_SPREAD * spread, spread)
+        value = lifted(value, float(np.median(value[coloured])), BRIGHT[new])
+        saturation = lifted(saturation, float(np.median(saturation[coloured])), BRIGHT_SATURATION)
+    rgb = from_hsv((HUES[new] + spread) % 1, saturation, value)
     return np.concatenate([rgb, master[..., 3:]], axis=-1)
+
+
+def is_coloured(saturation: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Where a pixel has a hue that anyone would see."""
+    return (saturation > 0.35) & (value > 0.25)
+
+
+def lifted(amount: np.ndarray, middle: float, least: float) -> np.ndarray:
+    """Scaled, up to 1, so that `middle` comes to lie at `least` where it lay below."""
+    return np.minimum(1, amount * max(1, least / middle))
+
+
+def turned(hue: np.ndarray, by: float) -> np.ndarray:
+    """Hues turned on, in [-0.5, 0.5) turns."""
+    return (hue + by + 0.5) % 1 - 0.5
 
 
 def to_hsv(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

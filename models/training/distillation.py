@@ -17,7 +17,7 @@ from torch import Tensor
 from models.config import ModelConfig
 from models.parametrization import Parametrization
 from models.training import latents
-from models.training.diffusion import batches
+from models.training.diffusion import batches, carry_over
 from models.training.loop import Budget
 from models.training.precision import mixed_precision, training_device
 from models.training.replicas import Replicas
@@ -106,12 +106,19 @@ def train(
     recipe: Recipe,
     budget: Budget,
     path: Path,
+    start: Path | None = None,
 ) -> None:
-    """Train a student that begins as its teacher; resumes from `path`."""
+    """Train a student that begins as its teacher; resumes from `path`.
+
+    It begins as the U-Net in the folder `start` where that is given: a student of this teacher
+    when it was younger.
+    """
     torch.manual_seed(recipe.seed)
     device = training_device()
     student = GatedUNet.from_config(teacher.config).to(device)
     student.load_state_dict(teacher.state_dict())
+    if start:
+        carry_over(student, start)
     teacher = teacher.to(device).eval().requires_grad_(False)
     if device.type == "cpu":
         student.set_attn_processor(AttnProcessor())

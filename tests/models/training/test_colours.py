@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from models.evaluation.palette import dominant
 from models.training.colours import (
     COLOURS,
+    HUES,
     SHAPES,
     draw_shape,
     from_hsv,
@@ -40,7 +42,7 @@ def test_hsv_there_and_back_changes_nothing() -> None:
     assert np.abs(from_hsv(*to_hsv(rgb)).astype(int) - rgb).max() <= 1
 
 
-@pytest.mark.parametrize("name", ["red", "green", "blue", "purple"])
+@pytest.mark.parametrize("name", ["red", "orange", "yellow", "green", "blue", "purple", "brown"])
 def test_a_drawing_in_one_colour_has_that_main_hue(name: str) -> None:
     assert main_hue(plain(COLOURS[name])) == name
 
@@ -60,6 +62,20 @@ def test_recoloured_drawing_has_the_new_hue_and_the_old_outline() -> None:
 
     assert main_hue(blue) == "blue"
     assert np.array_equal(blue[..., 3], master[..., 3])
+
+
+@pytest.mark.parametrize("new", HUES)
+@pytest.mark.parametrize("old", [*HUES, "brown"])
+def test_a_drawing_can_be_turned_to_every_colour_people_would_call_it_by(
+    old: str, new: str
+) -> None:
+    shaded = plain(COLOURS[old])
+    shaded[5, 2:6, :3] = np.asarray(COLOURS[old]) // 2  # a shadow
+
+    turned = recolour(shaded, old, new)
+
+    assert main_hue(turned) == new
+    assert dominant(on_background(turned, (255, 255, 255))) == new
 
 
 @pytest.mark.parametrize("shape", SHAPES)

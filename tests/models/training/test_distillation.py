@@ -59,7 +59,8 @@ def test_a_teacher_that_knows_the_picture_walks_straight_to_it() -> None:
 
 
 @pytest.mark.timeout(180)
-def test_a_student_begins_as_its_teacher_and_moves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begins_as", ["teacher", "younger"])
+def test_a_student_begins_as_it_is_told_and_moves(begins_as: str, tmp_path: Path) -> None:
     size = NANO.latent_size
     pairs = LatentSet(
         latents=torch.randn(4, NANO.autoencoder.latent_channels, size, size).half(),
@@ -72,14 +73,18 @@ def test_a_student_begins_as_its_teacher_and_moves(tmp_path: Path) -> None:
     latents.save(pairs, tmp_path / "latents.pt")
     teacher = build_unet(NANO)
     recipe = Recipe(batch_size=2, learning_rate=1e-3, warmup_steps=1)
+    younger = build_unet(NANO)
+    younger.conv_out.weight.data += 1
+    younger.save_pretrained(tmp_path / "younger")
+    first, start = (teacher, None) if begins_as == "teacher" else (younger, tmp_path / "younger")
 
     train(
         Replicas(), NANO, tmp_path / "latents.pt", teacher, COURSE, recipe, Budget(60, 8),
-        tmp_path / "student.pt",
+        tmp_path / "student.pt", start,
     )  # fmt: skip
 
     state = load_state(tmp_path / "student.pt")
     assert state is not None
     assert state["global_step"] == 8
-    moved = state["weights"]["conv_out.weight"] - teacher.conv_out.weight
+    moved = state["weights"]["conv_out.weight"] - first.conv_out.weight
     assert 0 < moved.abs().max() < 0.1
