@@ -15,9 +15,10 @@ from app import logs, tracing
 from app.jobs.catalogue import Catalogue, ModelInfo
 from app.jobs.connection import connect
 from app.lifeline import end_with_supervisor
+from app.turns import take_short_turns
 from models.card import CheckpointError, read_card
 from models.lora.folder import find_loras
-from worker.patience import let_threads_alternate, let_threads_sleep
+from worker.patience import let_threads_sleep
 from worker.settings import WorkerSettings
 
 log = logging.getLogger("worker")
@@ -47,7 +48,7 @@ def _serve(settings: WorkerSettings, redis: Redis) -> int:
         for model in models:
             Catalogue(redis).announce(model)
         let_threads_sleep()
-        let_threads_alternate()
+        take_short_turns()  # the engine wants the lock again after each operation of torch
         from worker.assembly import DeviceMissing, assemble  # imports torch: seconds
         from worker.hearing import EngineStalled
         from worker.seal import SealBroken

@@ -1,12 +1,6 @@
-"""How threads wait: those of tensor operations for the next one, and all for Python's lock.
-
-To be said before torch comes.
-"""
+"""How the threads of tensor operations wait for the next one. To be said before torch comes."""
 
 import os
-import sys
-
-SWITCH_S = 0.000_5
 
 
 def let_threads_sleep() -> None:
@@ -16,11 +10,3 @@ def let_threads_sleep() -> None:
     default model took twice the CPU's time. Who has set `OMP_WAIT_POLICY` is not overruled.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
-
-def let_threads_alternate() -> None:
-    """Have the thread that talks to Redis give way after half a millisecond, not after five.
-
-    The engine gives Python's lock away with every operation of torch, and waits for it after each.
-    """
-    sys.setswitchinterval(SWITCH_S)

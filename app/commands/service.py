@@ -27,8 +27,8 @@ from app.embedded import StoreFailed, socket_path
 from app.lifeline import end_with_supervisor
 from app.settings import Settings
 from app.stack import PartFailed, Stack
+from app.turns import take_short_turns
 
-SWITCH_S = 0.0005  # a status read is shorter than Python's 5 ms turns between threads
 SHUTDOWN_S = 3  # open event streams are closed after so long; clients resume elsewhere
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -68,7 +68,7 @@ def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     if settings.redis_url is None:
         fail("DARKROOM_REDIS_URL is not set; `darkroom up` starts a store itself")
     _refuse_unless_bindable(settings, host, port)
-    sys.setswitchinterval(SWITCH_S)
+    take_short_turns()
     allow_many_files()
     uvicorn.run(
         "app.main:create_app",
