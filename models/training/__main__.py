@@ -154,7 +154,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--distillation-minutes", type=float, default=20)
     parser.add_argument("--tower-minutes", type=float, default=10)
     parser.add_argument("--start", type=Path, help="folder of a U-Net whose body to begin with")
-    parser.add_argument("--student-start", type=Path, help="folder of a U-Net to begin it with")
+    parser.add_argument("--student-start", type=Path, help="a U-Net the student begins as")
     parser.add_argument("--sets", nargs="+", choices=tuple(data.SETS), help="drawing sets")
     parser.add_argument("--selection", choices=("core", "all"), default="core")
     parser.add_argument("--seed", type=int, default=0)
