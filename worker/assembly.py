@@ -97,6 +97,8 @@ def load_engine(settings: WorkerSettings, device: str, dtype: torch.dtype, model
     pipeline = LatentDiffusionPipeline.from_checkpoint(
         settings.checkpoint(model_id), device=device, dtype=dtype
     )
+    if settings.vae_tiling:
+        pipeline.family.tile_decoder()
     runtime = install_runtime(pipeline, settings)
     pipeline.family.loras.files = find_loras(settings.lora_dir, model_id)
     costs = warm_up(pipeline, 2 * settings.max_batch_size)

@@ -23,6 +23,8 @@ class WorkerSettings(Settings):
             a GPU, replays torch's passes and has never been tried on one.
         exact: Every picture has the bits of the plain torch loop in any company; its price is the
             batching.
+        vae_tiling: Large pictures are decoded in overlapping tiles: less memory, and by a little
+            other pixels.
         serve_models: Ids out of `models` that this worker serves, separated by commas; unset: all.
         model_memory_gib: What the weights of the models held at once may take; the longest unused
             goes. Unset: all that are served are held.
@@ -44,6 +46,7 @@ class WorkerSettings(Settings):
     threads: int | None = Field(default=None, ge=1)
     runtime: Literal["auto", "torch", "openvino", "graphs"] = "auto"
     exact: bool = False
+    vae_tiling: bool = False
     serve_models: str = ""
     model_memory_gib: float | None = Field(default=None, gt=0)
     lora_dir: Path | None = None

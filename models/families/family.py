@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
+from diffusers import AutoencoderKL
 from torch import Tensor
 
 from models import autoencoder
@@ -149,6 +150,15 @@ class Family(ABC):
     def decode(self, latents: Tensor) -> Tensor:
         """Latents `[n, C, h, w]` to pixels `[n, 3, height, width]`, about -1 to 1."""
         return autoencoder.decode(self.vae, latents.to(self._vae_dtype))
+
+    def tile_decoder(self) -> None:
+        """Have pictures larger than the autoencoder was made for decoded in overlapping tiles.
+
+        Memory then stays that of one tile, and the picture is a little another one. Our own
+        autoencoder knows no tiles and needs none.
+        """
+        if isinstance(self.vae, AutoencoderKL):
+            self.vae.enable_tiling()
 
     def cached(self, key: Hashable, encode: Callable[[], Conditions]) -> Conditions:
         """What was encoded under this key before, or now."""

@@ -122,9 +122,10 @@ class CompiledAutoencoder:
 
 
 def install(family: Family, folder: Path | None, streams: int, dtype: str) -> None:
-    """Compile the family's denoiser and decoder and have it call them."""
+    """Compile the family's denoiser and decoder and have it call them; tiles are left to torch."""
     family.denoiser = CompiledUNet(family.denoiser, folder, streams, dtype)
-    family.vae = CompiledAutoencoder(family.vae, folder, streams, dtype)
+    if not getattr(family.vae, "use_tiling", False):
+        family.vae = CompiledAutoencoder(family.vae, folder, streams, dtype)
 
 
 class _UNetCall(nn.Module):
