@@ -94,17 +94,17 @@ def test_an_erased_job_leaves_no_picture_and_no_key(steady: Service) -> None:
 
 
 def test_a_deadline_ends_waiting_and_running_jobs(steady: Service) -> None:
-    running = [processing(steady, num_images=8, deadline_s=2) for _ in range(1)]
+    running = processing(steady, num_images=8, width=128, height=128, deadline_s=2)
     waiting = steady.submit(num_inference_steps=LONG, deadline_s=1)["id"]
 
-    for job_id in (*running, waiting):
+    for job_id in (running, waiting):
         job = steady.finished(job_id)
         assert job["status"] == "failed"
         assert job["error"]["code"] == "deadline_exceeded"
         assert_well_told(events(steady.store.redis, job_id))
     assert recorded(steady, waiting, "started_at") == ""
     eventually(lambda: not held(steady))
-    assert_rq_is_empty(steady.store.redis, [*running, waiting])
+    assert_rq_is_empty(steady.store.redis, [running, waiting])
 
 
 def test_nothing_that_is_planted_in_the_queue_ever_runs(steady: Service, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_the_watchdog_sees_work_and_rest(thread: EngineThread) -> None:
     before = thread.last_step
     assert not thread.busy
 
-    thread.inbox.put(Admit("job", a_spec(num_inference_steps=3)))
+    thread.inbox.put(Admit("job", a_spec(num_inference_steps=150)))
     thread.outbox.get(timeout=5)
     was_busy = thread.busy
     finished_within(thread, 1)
