@@ -17,7 +17,7 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 60
 HEAVY = "torch", "diffusers", "transformers", "numpy", "PIL"
 IMPORT = f"""
 import sys, time
-import fastapi, httpx, pydantic_settings, redis.asyncio, rq, uvicorn
+import fastapi, obstore, pydantic_settings, redis.asyncio, rq
 packages = time.process_time()
 import app.main
 ours = time.process_time() - packages

@@ -154,8 +154,8 @@ class Family(ABC):
     def tile_decoder(self) -> None:
         """Have pictures larger than the autoencoder was made for decoded in overlapping tiles.
 
-        Memory then stays that of one tile, and the picture is a little another one. Our own
-        autoencoder knows no tiles and needs none.
+        That takes less memory, and the picture is a little another one. Our own autoencoder knows
+        no tiles.
         """
         if isinstance(self.vae, AutoencoderKL):
             self.vae.enable_tiling()

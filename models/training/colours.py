@@ -54,9 +54,8 @@ def main_hue(master: np.ndarray) -> str | None:
     third of the drawing is coloured. Of neighbours that both fit, the one nearer in the middle.
     """
     hue, saturation, value = to_hsv(master[..., :3])
-    drawn = master[..., 3] > 128
-    coloured = drawn & is_coloured(saturation, value)
-    if coloured.sum() < max(1, drawn.sum()) / 3:
+    coloured = is_coloured(master, saturation, value)
+    if coloured.sum() < max(1, is_drawn(master).sum()) / 3:
         return None
     distances = {name: np.abs(turned(hue[coloured], -centre)) for name, centre in HUES.items()}
     fitting = [name for name, far in distances.items() if (far < HUE_REACH).mean() > 0.75]
@@ -72,24 +71,29 @@ def recolour(master: np.ndarray, old: str, new: str) -> np.ndarray:
     """
     hue, saturation, value = to_hsv(master[..., :3])
     spread = turned(hue, -HUES["orange" if old == "brown" else old])
-    coloured = (master[..., 3] > 128) & is_coloured(saturation, value)
+    coloured = is_coloured(master, saturation, value)
     if new in BRIGHT and coloured.any():
         near = np.abs(spread) < 2 * HUE_REACH
         spread = np.where(near, BRIGHT_SPREAD * spread, spread)
-        value = lifted(value, float(np.median(value[coloured])), BRIGHT[new])
-        saturation = lifted(saturation, float(np.median(saturation[coloured])), BRIGHT_SATURATION)
+        value = lifted(value, coloured, BRIGHT[new])
+        saturation = lifted(saturation, coloured, BRIGHT_SATURATION)
     rgb = from_hsv((HUES[new] + spread) % 1, saturation, value)
     return np.concatenate([rgb, master[..., 3:]], axis=-1)
 
 
-def is_coloured(saturation: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Where a pixel has a hue that anyone would see."""
-    return (saturation > 0.35) & (value > 0.25)
+def is_drawn(master: np.ndarray) -> np.ndarray:
+    """Where a drawing covers what is behind it."""
+    return master[..., 3] > 128
 
 
-def lifted(amount: np.ndarray, middle: float, least: float) -> np.ndarray:
-    """Scaled, up to 1, so that `middle` comes to lie at `least` where it lay below."""
-    return np.minimum(1, amount * max(1, least / middle))
+def is_coloured(master: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Where a drawing has a hue that anyone would see."""
+    return is_drawn(master) & (saturation > 0.35) & (value > 0.25)
+
+
+def lifted(amount: np.ndarray, where: np.ndarray, least: float) -> np.ndarray:
+    """Scaled, up to 1, so that the median there comes to lie at `least` if it lay below."""
+    return np.minimum(1, amount * max(1, least / float(np.median(amount[where]))))
 
 
 def turned(hue: np.ndarray, by: float) -> np.ndarray:
